@@ -28,12 +28,14 @@ class ModelError(HeadscopeError):
 
 
 def cut(given: object, most: int = 80) -> str:
-    """What was given, as a sentence may hold it: no longer than `most` characters.
+    """What was given, as a sentence may hold it: in one line, and no longer than `most` characters.
 
-    >>> cut("a" * 1000, 5)
-    'aaaa…'
+    >>> cut("a" * 1000, 5), cut("Model(\\n  (part)\\n)")
+    ('aaaa…', 'Model( (part) )')
     """
     text = str(given)
+    if "\n" in text:  # tensors and modules show themselves in many
+        text = " ".join(filter(None, map(str.strip, text.splitlines())))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

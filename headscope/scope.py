@@ -34,7 +34,7 @@ from headscope.question.given import as_seed, bytes_of, in_order, switch, text_o
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
-from headscope.reading.bench import Bench, Changed, Isolation
+from headscope.reading.bench import Bench, Changed, Isolation, a_bench
 from headscope.reading.captured import capture
 from headscope.reading.lens import LinearLens
 from headscope.reading.reading import Reading
@@ -68,7 +68,7 @@ class Scope(Stays):
     """
 
     def __init__(self, bench: Bench) -> None:
-        self._bench, self._lock = bench, bench.lock
+        self._bench, self._lock = a_bench(bench), bench.lock
         if bench.opened.model.device.type == "cpu":
             # In the background, and not beside the first answer, which needs none: by the second click it may be there.
             warm_up(after=_FIRST_ANSWER)

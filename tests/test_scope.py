@@ -157,3 +157,10 @@ def test_a_copy_of_a_reading_reads_on(handed_over):
     assert again is not reading
     assert again.z is reading.z
     assert torch.equal(again.nearest(2).ids, reading.nearest(2).ids)
+
+
+@pytest.mark.parametrize("given", ["demo", zoo.build("bert")[0]])
+def test_what_is_given_to_scope_itself_is_sent_to_where_it_is_opened(given):
+    with pytest.raises(InputError, match=r"opened by Scope\.from_pretrained\(name\) or Scope\.from_model") as caught:
+        Scope(given)
+    assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from torch import Tensor
 
-from headscope.errors import HeadscopeError, InputError
+from headscope.errors import HeadscopeError, InputError, cut
 from headscope.keep.memory import Memory, Recent
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.card import Card
@@ -229,4 +229,14 @@ def _announced(alone: ReadAlone) -> str:
     return (
         f"{asker} needs {alone.tokens:,} tokens read alone, once; their {alone.what} take "
         f"{alone.nbytes / 2**20:,.0f} MiB in {alone.directory}"
+    )
+
+
+def a_bench(given: object) -> Bench:
+    """What a scope is made of; InputError for what a user would open one with."""
+    if isinstance(given, Bench):
+        return given
+    raise InputError(
+        "a scope is opened by Scope.from_pretrained(name) or Scope.from_model(model, tokenizer), not by "
+        f"Scope({cut(repr(given))})."
     )
