@@ -179,7 +179,7 @@ class _Count:
         """What was counted; InputError where that is nothing."""
         if not self._numbers:
             why = "; ".join(f"{count} × {reason}" for reason, count in self._left_out.items())
-            raise InputError(f"there is no text to survey{': ' + why if why else ''}.")
+            raise InputError(f"there is no text to read{': ' + why if why else ''}.")
         positions = np.frombuffer(self._positions, dtype=np.int32)
         return Census(
             numbers=np.frombuffer(self._numbers, dtype=np.int64),

@@ -49,7 +49,7 @@ def left(directory) -> bytes:
         (OTHER, {}, "is a survey of other texts than those on standard input"),
         (ONE, {"seed": 3}, "options.seed is 0 there and 3 here"),
         (OTHER, {"seed": 3}, "options.seed is 0 there and 3 here"),
-        (b"\xff\n\n\xfe\n", {}, "there is no text to survey: 2 × not UTF-8"),
+        (b"\xff\n\n\xfe\n", {}, "there is no text to read: 2 × not UTF-8"),
     ],
 )
 def test_what_is_kept_is_not_lost_to_other_texts_or_options(scope, directory, raw, options, said):
@@ -128,7 +128,7 @@ def test_it_is_in_its_place_before_the_manifest_says_so(scope, tmp_path, monkeyp
 
 @pytest.mark.parametrize("raw", [b"", b"\xff\n"])
 def test_texts_that_are_none_leave_no_directory(scope, tmp_path, raw):
-    with pytest.raises(InputError, match=r"nothing came on standard input|no text to survey"):
+    with pytest.raises(InputError, match=r"nothing came on standard input|no text to read"):
         prepared(scope, tmp_path / "s", raw)
     assert not (tmp_path / "s").exists()
 

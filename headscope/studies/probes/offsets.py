@@ -152,6 +152,8 @@ def recovery(
     offsets, card = list(dict.fromkeys(numbers_of(offsets, "offsets"))), scope.card
     heads = switch(heads, "heads")
     task = RecoveryTask.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
+    for offset in offsets:
+        _pairs(task.samples, offset)  # before the model reads anything
     pieces = dict.fromkeys(
         Judged(place, layer, offset)
         for offset in offsets
@@ -273,13 +275,24 @@ class Gathered:
 
         @lru_cache(1)
         def aims(offset: int) -> tuple[Tensor, Aims]:
-            source, target = self.samples.pairs(offset)
-            if not len(source):
-                raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
+            source, target = _pairs(self.samples, offset)
             ids, groups = self.samples.ids[target], self.samples.group[target]
             return source, Aims(ids, groups, self.embeddings, self.folds, self.seed)
 
         return aims
+
+
+def _pairs(samples: Samples, offset: int) -> tuple[Tensor, Tensor]:
+    """The samples at j and at i = j + offset, [pair] each; InputError where no text has two that far apart."""
+    source, target = samples.pairs(offset)
+    if not len(source):
+        nearer = range(min(abs(offset) - 1, int(samples.position.max())), 0, -1)
+        most = next((far for far in nearer if len(samples.pairs(far)[0])), 0)
+        raise InputError(
+            f"no text has two ordinary tokens {abs(offset)} apart: ask for offsets from {-most} to {most}.",
+            program="That is offsets=[…], or --offset for each.",
+        )
+    return source, target
 
 
 def _embeddings(scope: Scope) -> Tensor:

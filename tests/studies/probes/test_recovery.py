@@ -105,9 +105,18 @@ def test_streams_of_several_texts_are_those_of_each(scope, name):
         assert torch.allclose(stream, scope.read(text).residual, atol=2e-5)
 
 
-def test_offsets_that_no_text_has_are_refused(built, texts):
-    with pytest.raises(InputError, match="no text has two ordinary tokens 39 apart"):
-        recovery(built, texts, offsets=(39,))
+def test_offsets_that_no_text_has_are_refused_with_those_that_there_are_before_anything_is_read(built, texts):
+    def none(*_):
+        raise AssertionError("it was read")
+
+    with pytest.raises(InputError, match=r"no text has two ordinary tokens 39 apart: .* from -(\d+) to \1\.") as caught:
+        recovery(built, texts, offsets=(0, 39), tell=none)
+    most = int(str(caught.value).partition(" to ")[2].partition(".")[0])
+    assert 0 < most < 38
+    with pytest.raises(InputError, match=rf"{most + 1} apart: .* to {most}\."):
+        recovery(built, texts, offsets=(most + 1,), tell=none)
+    with pytest.raises(AssertionError, match="it was read"):
+        recovery(built, texts, offsets=(1,), tell=none)
 
 
 def test_it_is_plain_data_and_tables(found):

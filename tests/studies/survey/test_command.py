@@ -146,7 +146,7 @@ def test_choices_may_be_repeated(run, tmp_path):
         (["t.txt", "-o", "out", "--metric", "dot", "--metric", "dot"], "named twice"),
         (["t.txt", "-o", "out", "--space", "unembedding", "--metric", "dot"], "cosine only"),
         (["t.csv", "-o", "out"], "t.csv has no column 'text'"),
-        (["empty.txt", "-o", "out"], "there is no text to survey: 1 × longer than the model reads"),
+        (["empty.txt", "-o", "out"], "there is no text to read: 1 × longer than the model reads"),
         (["t.txt", "-o", "."], "holds other files"),
     ],
 )

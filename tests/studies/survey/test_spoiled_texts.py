@@ -274,5 +274,5 @@ def test_no_bytes_whatever_end_the_reading_of_a_directory(tmp_path, raw, format)
         told = str(error)
     else:
         raise AssertionError(census)
-    assert told.startswith(("there is no text to survey", f"{folder}"))
+    assert told.startswith(("there is no text to read", f"{folder}"))
     assert len(told.splitlines()) == 1
