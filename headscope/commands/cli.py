@@ -81,6 +81,8 @@ def _mistyped(error: Any) -> int:
     message = error.format_message().strip()
     if message:
         sentence = message[0].lower() + message[1:].rstrip(".")
+        if "extra argument" in sentence and any(one.name == "text" for one in error.ctx.command.params):
+            sentence += ": a text of several words stands in quotation marks"
         command = error.ctx.command_path if error.ctx else "headscope"
         complain(f"{' '.join(sentence.split())}; {command} --help tells what there is.")
     code: int = error.exit_code

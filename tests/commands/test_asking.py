@@ -172,7 +172,12 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("look --layer 1e3", "'--layer'"),
         ("look --edit L1H1=2", "L5H1=zero"),
         ("look --edit L99999999999999H1=zero", "L5H1=zero"),
-        ("look a b", "unexpected extra argument"),
+        (
+            "look a b",
+            "unexpected extra argument(s) (b): a text of several words stands in quotation marks; headscope look",
+        ),
+        ("map a b -o x.svg", "a text of several words stands in quotation marks; headscope map --help"),
+        ("models a b", "unexpected extra argument(s) (b); headscope models --help"),
         ("look --nosuch", "no such option: --nosuch"),
         ("look --model", "requires an argument"),
         ("look --revision main --model .", "leave 'main' out"),
