@@ -40,7 +40,7 @@ class Lent:
 
 
 @dataclass(frozen=True)
-class ByChance:
+class ChanceOutputs:
     """What the outputs that tokens are held against have: [head, token, output], nan where there is none."""
 
     own_rank: NDArray[np.float64]
@@ -59,7 +59,7 @@ class LayerRows:
     own_rank: NDArray[np.float64]
     nearest: NDArray[np.int64]
     kind: NDArray[np.str_]
-    by_chance: Mapping[str, ByChance]
+    by_chance: Mapping[str, ChanceOutputs]
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -166,7 +166,7 @@ class Surveyed:
                 # A shard's rows come head by head: heads by shards would not be heads by tokens.
                 of_shards.append(values.reshape((self.heads, -1, ASKED) if name in held else (self.heads, -1)))
         whole = {name: np.concatenate(of_shards, axis=1) for name, of_shards in parts.items()}
-        by_chance = {ends: ByChance(*(whole[name] for name in both)) for ends, both in columns.items()}
+        by_chance = {ends: ChanceOutputs(*(whole[name] for name in both)) for ends, both in columns.items()}
         tied = np.isnan(whole["distance"])
         nearest, kind = np.where(tied, -1, whole["nearest"]), np.where(tied, "", whole["kind"])
         return LayerRows(whole["own_rank"], nearest, kind, by_chance)

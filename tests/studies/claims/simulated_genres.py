@@ -11,7 +11,7 @@ import numpy as np
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.verdicts import conclusions, corrected
 from headscope.studies.claims.sample import Sample
-from headscope.studies.claims.surveyed import ByChance, LayerRows, Lent
+from headscope.studies.claims.surveyed import ChanceOutputs, LayerRows, Lent
 from headscope.studies.survey.tables import MATCHED
 
 GENRES, SHARES = 4, (0.4, 0.3, 0.2, 0.1)
@@ -68,7 +68,7 @@ class Held:
             rate = base[:, None] + as_output[held.partners] + genre * same
             lent = (draw.random(rate.shape) < rate).astype(float)
             lent[held.partners < 0] = np.nan
-            by_chance[ends] = ByChance(np.where(held.partners < 0, np.nan, 9.0)[None], lent[None])
+            by_chance[ends] = ChanceOutputs(np.where(held.partners < 0, np.nan, 9.0)[None], lent[None])
         ranks = np.full((1, len(base)), 9.0)
         self._rows = LayerRows(ranks, ranks, np.where(inside, "text", "elsewhere")[None], by_chance)
 
@@ -99,7 +99,7 @@ class Agreeing:
             found = np.where(1 - drawn < share * genre, prevails, found)
             self._nearest.append((found + TAGS * draw.integers(0, WORDS // TAGS, count))[None])
         held = {ends: np.where(one.partners < 0, np.nan, 0.0)[None] for ends, one in self.lent.items()}
-        self._chance = {ends: ByChance(one, one) for ends, one in held.items()}
+        self._chance = {ends: ChanceOutputs(one, one) for ends, one in held.items()}
 
     @cached_property
     def _elsewhere(self) -> np.ndarray:

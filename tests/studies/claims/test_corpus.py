@@ -9,7 +9,7 @@ import pytest
 
 from headscope.studies.claims.corpus import SAME_GENRE, abstraction, elsewhere, noise
 from headscope.studies.claims.sample import Sample
-from headscope.studies.claims.surveyed import ByChance, LayerRows, Lent
+from headscope.studies.claims.surveyed import ChanceOutputs, LayerRows, Lent
 from headscope.studies.survey.tables import MATCHED
 from tests.studies.claims.planted import planted
 from tests.studies.claims.simulated_genres import Agreeing, Documents
@@ -48,7 +48,7 @@ class Written:
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         nothing, of_outputs = np.zeros((HEADS, TOKENS)), np.zeros((HEADS, TOKENS, 2))
-        by_chance = dict.fromkeys(self.chances, ByChance(of_outputs, of_outputs))
+        by_chance = dict.fromkeys(self.chances, ChanceOutputs(of_outputs, of_outputs))
         return LayerRows(nothing, self._nearest[layer], self.kind, by_chance)
 
 
@@ -102,7 +102,7 @@ class Nearest:
         inside = draw.random((HEADS, TOKENS)) < rate
         ranks = np.full((HEADS, TOKENS), 9.0)
         lent = {ends: (draw.random((HEADS, TOKENS, 2)) < share).astype(float) for ends, share in by.items()}
-        by_chance = {ends: ByChance(np.full(one.shape, 9.0), one) for ends, one in lent.items()}
+        by_chance = {ends: ChanceOutputs(np.full(one.shape, 9.0), one) for ends, one in lent.items()}
         self._rows = LayerRows(ranks, ranks, np.where(inside, "text", "elsewhere"), by_chance)
 
     def rows(self, layer: int, reference: str) -> LayerRows:
