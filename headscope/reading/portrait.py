@@ -20,7 +20,7 @@ from headscope.reading.records import PortraitHeadRecord, PortraitRecord
 from headscope.reading.small import share, together
 from headscope.show.marks import says
 from headscope.show.numbers import distance
-from headscope.show.sheet import Card, Cell, Row, Sheet, of_heads
+from headscope.show.sheet import Cell, Row, Sheet, SheetCard, of_heads
 
 WORDS, SOURCES = 8, 5  # of each head, at most
 _IDEOGRAMS = "\u2e80"  # from here on one character may be a word
@@ -156,11 +156,11 @@ class Portrait(Answer):
             ),
         )
 
-    def cards(self) -> list[tuple[Card, ...]]:
+    def cards(self) -> list[tuple[SheetCard, ...]]:
         """Of each head: what it resembles, where it looked; whether it matters is worked out elsewhere."""
         return [self._cards(head, words) for head, words in enumerate(self._words())]
 
-    def _cards(self, head: int, words: Sequence[tuple[TokenName, float]]) -> tuple[Card, ...]:
+    def _cards(self, head: int, words: Sequence[tuple[TokenName, float]]) -> tuple[SheetCard, ...]:
         measure = f"{self.near.question.metric} distance"
         cells = tuple(self._word(*word)._replace(number="", measure=measure) for word in words)
         few, k = len(words), self.near.ids.shape[1]
@@ -169,14 +169,14 @@ class Portrait(Answer):
             said = "All tokens are as near to its output, so it resembles none."
         tokens, rest = self._sources(head)
         return (
-            Card("words", f"What head {head} resembles", cells, said if few < FEW else ""),
-            Card(
+            SheetCard("words", f"What head {head} resembles", cells, said if few < FEW else ""),
+            SheetCard(
                 "looked",
                 "Where it looked",
                 tuple(self._source(*one)._replace(measure="weight") for one in tokens),
                 rest.says,
             ),
-            Card("effect", "Does it matter?"),
+            SheetCard("effect", "Does it matter?"),
         )
 
     def _words(self) -> list[list[tuple[TokenName, float]]]:

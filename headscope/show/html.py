@@ -9,7 +9,7 @@ from itertools import takewhile
 from math import isfinite
 
 from headscope.show.marks import KEY, MARKS
-from headscope.show.sheet import Card, Cell, Row, Sheet
+from headscope.show.sheet import Cell, Row, Sheet, SheetCard
 from headscope.show.style import SHEETS, STEPS
 
 # What is a sign in a label, and no part of the text: a space, the continuation of a word, a byte.
@@ -38,12 +38,12 @@ def steps(title: str, sheets: Sequence[Sheet]) -> str:
     return f"<section><h3>{escape(title)}</h3><ol>{''.join(parts)}</ol></section>"
 
 
-def cards(of_one: Sequence[Card]) -> str:
+def cards(of_one: Sequence[SheetCard]) -> str:
     """What is said of one thing as cards beside each other; a number has a bar as long as its share."""
     return f'<div class="cards">{"".join(map(_card, of_one))}</div>'
 
 
-def _card(card: Card) -> str:
+def _card(card: SheetCard) -> str:
     items = "".join(map(_item, card.cells))
     list_ = f'<ul class="{card.name}">{items}</ul>' if items else f'<p class="{card.name}"></p>'
     said = f'<p class="says">{escape(card.says)}</p>' if card.says else ""

@@ -92,7 +92,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Card:
+class SheetCard:
     """A few cells under a title, and a sentence below them; `name`: what it is, empty cells: it is filled later."""
 
     name: str
