@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
-from headscope.corpus.fleet.worker import Fault, Measured, Opened, Order, Worker
+from headscope.corpus.fleet.worker import Failure, Measured, Opened, Order, Worker
 from headscope.errors import HeadscopeError, cut
 
 T = TypeVar("T", bound=Hashable)
@@ -102,7 +102,11 @@ class Pool(Generic[T, R]):
                     self._end(place)
 
     def _take(
-        self, place: _Place[T], answer: Opened | Measured[R] | Fault, handing: Handing[T], done: Callable[[T, R], None]
+        self,
+        place: _Place[T],
+        answer: Opened | Measured[R] | Failure,
+        handing: Handing[T],
+        done: Callable[[T, R], None],
     ) -> None:
         """What a worker has answered; a place whose actor is None then is closed."""
         place.asked = None
@@ -117,7 +121,7 @@ class Pool(Generic[T, R]):
             else:
                 handing.elsewhere(piece)
             return
-        fault = answer if isinstance(answer, Fault) else answer.fault
+        fault = answer if isinstance(answer, Failure) else answer.fault
         assert fault is not None
         if place.piece is None:
             self._not_opened(place, fault, answer.host if isinstance(answer, Opened) else "its machine")
@@ -126,7 +130,7 @@ class Pool(Generic[T, R]):
         else:
             raise fault.error()
 
-    def _not_opened(self, place: _Place[T], fault: Fault, host: str) -> None:
+    def _not_opened(self, place: _Place[T], fault: Failure, host: str) -> None:
         """A worker that never began: a sentence of headscope's own would be said again, so nobody follows it."""
         place.in_a_row += 1
         if fault.kind == "broken" and place.in_a_row < TRIES:
@@ -139,7 +143,7 @@ class Pool(Generic[T, R]):
         if not self._workers:
             raise fault.error() if fault.kind != "broken" else HeadscopeError(f"no worker could begin: {fault.told}.")
 
-    def _lost(self, place: _Place[T], fault: Fault, handing: Handing[T]) -> None:
+    def _lost(self, place: _Place[T], fault: Failure, handing: Handing[T]) -> None:
         piece = self._laid_down(place)
         why = f"the worker on {place.host} was lost over {piece}: {fault.told}"
         place.host = None  # whatever follows, it is not to be had again
@@ -168,11 +172,11 @@ class Pool(Generic[T, R]):
         if place.actor is not None:
             self._staff.end(place.actor)
 
-    def _answer(self, reference: Any) -> Opened | Measured[R] | Fault:
+    def _answer(self, reference: Any) -> Opened | Measured[R] | Failure:
         try:
             answer: Opened | Measured[R] = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return Fault("broken", _told(error))
+            return Failure("broken", _told(error))
         return answer
 
     def _count(self, places: Sequence[_Place[T]]) -> None:

@@ -41,14 +41,14 @@ class Order(Protocol[T_contra, R_co]):
 
 
 @dataclass(frozen=True)
-class Fault:
+class Failure:
     """Why something was not done: `kind` by its error's class; "broken": the worker may be, and is ended."""
 
     kind: Kind
     told: str
 
     @classmethod
-    def of(cls, error: Exception) -> Fault:
+    def of(cls, error: Exception) -> Failure:
         """That of an error."""
         if not isinstance(error, HeadscopeError):
             return cls("broken", f"{type(error).__name__}: {clause(error)}")
@@ -65,7 +65,7 @@ class Opened:
 
     host: str
     pid: int
-    fault: Fault | None = None
+    fault: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Measured(Generic[R]):
     """What was found of a piece; where it was nothing, why, if it is a fault and no other run does it."""
 
     found: R | None
-    fault: Fault | None = None
+    fault: Failure | None = None
 
 
 class Worker:
@@ -97,7 +97,7 @@ class Worker:
             asked: Order[Hashable, object] = pickle.loads(order)
             self._measuring = asked.open()
         except Exception as error:  # whatever it is: the asker decides what becomes of it
-            fault = Fault.of(error)
+            fault = Failure.of(error)
         return Opened(socket.gethostname(), os.getpid(), fault)
 
     def measure(self, piece: Hashable, patience: float) -> Measured[object]:
@@ -106,4 +106,4 @@ class Worker:
         try:
             return Measured(self._measuring.measure(piece, patience))
         except Exception as error:
-            return Measured(None, Fault.of(error))
+            return Measured(None, Failure.of(error))
