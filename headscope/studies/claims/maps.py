@@ -27,7 +27,7 @@ from headscope.studies.claims.recovered import of_hits, over_control
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.hands import Hands
 from headscope.studies.probes.figures import Outcomes
-from headscope.studies.probes.offsets import Gathered, RecoveryTask
+from headscope.studies.probes.offsets import GatheredPositions, RecoveryTask
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 # Those that untrained twins are asked at: the nearest and the farthest, for each costs what the model's own do.
@@ -157,7 +157,7 @@ class MapsTask:
 
     def measuring(self, scope: Scope, tick: Tick) -> Callable[[Piece], list[Row]]:
         """What fits the maps of a piece; texts are read once where one network's follow each other."""
-        read: dict[int | None, Gathered] = {}
+        read: dict[int | None, GatheredPositions] = {}
 
         def fitted(piece: Piece) -> list[Row]:
             if piece.twin not in read:
@@ -173,7 +173,7 @@ class MapsTask:
 
         return fitted
 
-    def _of_distance(self, gathered: Gathered, piece: OfDistance) -> Iterator[Row]:
+    def _of_distance(self, gathered: GatheredPositions, piece: OfDistance) -> Iterator[Row]:
         """Whose samples they are, and then for every place and layer which of them are recovered."""
         first = True
         # At layer 0 the stream is the embeddings, which untrained twins have no less: that is not asked of them.
@@ -190,7 +190,7 @@ class MapsTask:
                     first = False
                 yield {"place": place, "layer": layer, "hits": _spelled(judged)}
 
-    def _of_heads(self, gathered: Gathered) -> list[Row]:
+    def _of_heads(self, gathered: GatheredPositions) -> list[Row]:
         """Of every layer, the recovery of own tokens over the control, mean over heads; with each document left out."""
         groups = torch.from_numpy(self.groups)
         found = []

@@ -244,14 +244,14 @@ class RecoveryTask:
 
         return judged
 
-    def read(self, scope: Scope) -> Gathered:
+    def read(self, scope: Scope) -> GatheredPositions:
         """What the model holds at the texts' positions."""
         parts = _gather(scope, self.texts, self.samples, self.mask)
-        return Gathered(self.samples, _embeddings(scope), self.folds, self.seed, *parts)
+        return GatheredPositions(self.samples, _embeddings(scope), self.folds, self.seed, *parts)
 
 
 @dataclass(frozen=True)
-class Gathered:
+class GatheredPositions:
     """What the model holds at the ordinary positions of texts, and the folds that maps from it are judged by.
 
     z float32 [layer, sample, head, d_head]; residual float32 [layer + 1, sample, d_model].
