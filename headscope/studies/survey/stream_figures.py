@@ -10,7 +10,7 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import median_of
 from headscope.inference.ranks import auc
 from headscope.studies.survey.figures import Figure, against_bank, against_zero, plain, without_interval
-from headscope.studies.survey.sums import Items, Membership, Summed, chances, lists, numbers
+from headscope.studies.survey.sums import ItemSums, Membership, Summed, chances, lists, numbers
 from headscope.studies.survey.tables import MATCHED
 from headscope.studies.survey.totals import Tally
 
@@ -39,7 +39,7 @@ def ranks(membership: Membership, table: pa.Table, candidates: int) -> Summed:
     return Summed("ranks", "ranks", where, counts.astype(np.float64))
 
 
-def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, dict[str, Items]]:
+def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[ItemSums, dict[str, ItemSums]]:
     """What is summed of a stage's row group, `before` that of the stage before: of its tokens, and of their pairs.
 
     These by the ending that the sums have, see `sums.chances`.
@@ -61,7 +61,7 @@ def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, dict[str, 
         values |= {f"{name}_paired{ends}": np.where(both, one, np.nan) for name, one in own.items()}
         values |= {name: one.sum(-1) for name, one in lent.items()}
         counts |= {f"known_paired{ends}": both, f"known_asked{ends}": share.sum(-1)}
-        pairs[ends] = Items({n: v.reshape(1, -1) for n, v in lent.items()}, {f"known_asked{ends}": share.ravel()})
+        pairs[ends] = ItemSums({n: v.reshape(1, -1) for n, v in lent.items()}, {f"known_asked{ends}": share.ravel()})
     if before is not None:
         earlier = _of_rank(numbers(before, "own_rank"), candidates, numbers(before, "own_cosine"))
         steps = {f"{name}_step": own[name] - earlier[name] for name in _STEPPED}
@@ -69,7 +69,9 @@ def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, dict[str, 
         counts["stepped"] = ~np.isnan(steps["log_rank_step"])
     # What is not known adds nothing; the counts are of what is.
     return (
-        Items({n: np.nan_to_num(v)[None] for n, v in values.items()}, {n: c.astype(float) for n, c in counts.items()}),
+        ItemSums(
+            {n: np.nan_to_num(v)[None] for n, v in values.items()}, {n: c.astype(float) for n, c in counts.items()}
+        ),
         pairs,
     )
 

@@ -17,7 +17,7 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.left_out import folded
 from headscope.studies.survey import stream_figures, sums
 from headscope.studies.survey.pieces import Piece
-from headscope.studies.survey.sums import Items, Membership, Summed
+from headscope.studies.survey.sums import ItemSums, Membership, Summed
 from headscope.studies.survey.totals import PieceSums
 
 Summer = Callable[[Piece], PieceSums]
@@ -119,12 +119,12 @@ class _Members:
     tokens: Membership
     lent: dict[str, _Lent]
 
-    def summed(self, tokens: Items, pairs: Mapping[str, Items]) -> Iterator[Summed]:
+    def summed(self, tokens: ItemSums, pairs: Mapping[str, ItemSums]) -> Iterator[Summed]:
         """What the tokens have, and who lent it."""
         yield from self.tokens.summed(tokens, "own")
         for ends, items in pairs.items():
             of = self.lent[ends]
-            lent = Items(
+            lent = ItemSums(
                 {name: values[:, of.pairs] for name, values in items.values.items()},
                 {name: counts[..., of.pairs] for name, counts in items.counts.items()},
             )

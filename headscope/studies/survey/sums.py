@@ -71,7 +71,7 @@ class Membership:
         shape = (len(groups), len(CLASSES) * len(here))
         return cls(here, sparse.csr_array((np.ones(column.size), (item.ravel(), column.ravel())), shape=shape))
 
-    def summed(self, items: Items, kind: Kind) -> Iterator[Summed]:
+    def summed(self, items: ItemSums, kind: Kind) -> Iterator[Summed]:
         """The sums of all figures and counts of the items."""
         counts = {name: one if one.ndim > 1 else one[None] for name, one in items.counts.items()}
         by_head, the_same = ({n: one for n, one in counts.items() if (len(one) > 1) == more} for more in (True, False))
@@ -106,7 +106,7 @@ def classes_of(tokens: pa.Table, quarter: NDArray[np.int64]) -> NDArray[np.int64
 
 
 @dataclass(frozen=True)
-class Items:
+class ItemSums:
     """What is summed of some items, by name: values [head, item], and counts [item], the same for every head, or
     [head, item].
 
@@ -130,7 +130,7 @@ def chances(table: pa.Table) -> list[tuple[str, str]]:
     return [("chance", ""), *([("matched", MATCHED)] if "matched_own_rank" in table.column_names else [])]
 
 
-def of_rows(table: pa.Table, heads: int) -> tuple[Items, dict[str, Items]]:
+def of_rows(table: pa.Table, heads: int) -> tuple[ItemSums, dict[str, ItemSums]]:
     """What is summed of a row group: of its tokens, and of the pairs [token · ASKED] that they are held against in.
 
     These by the ending that the sums have, see `chances`.
@@ -151,7 +151,7 @@ def of_rows(table: pa.Table, heads: int) -> tuple[Items, dict[str, Items]]:
             values[name], counts[f"heard_{name}"] = _where(~np.isnan(signal), signal), _once(~np.isnan(signal))
     within, counts["told"] = _within(table, heads, values["auc"], known)
     values |= within
-    return Items(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
+    return ItemSums(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
 
 
 def _near(table: pa.Table, heads: int) -> NDArray[np.bool_]:
@@ -164,7 +164,7 @@ def _once(counts: NDArray[N]) -> NDArray[N]:
     return counts[0] if bool((counts == counts[:1]).all()) else counts
 
 
-def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, ends: str) -> tuple[Items, Items]:
+def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, ends: str) -> tuple[ItemSums, ItemSums]:
     """What is summed of tokens that are held against others, and of the pairs of a token and one of these outputs."""
     rank, inside = (_by_head(numbers(table, name), heads) for name in ("own_rank", "in_text"))
     chance, inside_chance = (lists(table, f"{begins}_{name}", heads) for name in ("own_rank", "in_text"))
@@ -181,8 +181,10 @@ def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, e
     counts = {"known_paired": _once(both), "paired": _once(paired)}
     counts |= {name: one.sum(-1) for name, one in lent_counts.items()}
     return (
-        Items({f"{name}{ends}": one for name, one in values.items()}, {f"{n}{ends}": one for n, one in counts.items()}),
-        Items(
+        ItemSums(
+            {f"{name}{ends}": one for name, one in values.items()}, {f"{n}{ends}": one for n, one in counts.items()}
+        ),
+        ItemSums(
             {f"{name}{ends}": one.reshape(heads, -1) for name, one in lent.items()},
             {f"{name}{ends}": one.reshape(*one.shape[:-2], -1) for name, one in lent_counts.items()},
         ),
@@ -226,11 +228,11 @@ def _within(
     }, _once(told)
 
 
-def of_patterns(table: pa.Table, heads: int) -> Items:
+def of_patterns(table: pa.Table, heads: int) -> ItemSums:
     """What is summed of a row group of patterns."""
     found = {name: _by_head(numbers(table, name), heads) for name in PATTERN}
     known = ~np.isnan(found["on_previous"][0])
-    return Items(
+    return ItemSums(
         {name: _where(~np.isnan(one), one) for name, one in found.items()},
         {"all": np.ones(len(known)), "with_previous": known * 1.0},
     )

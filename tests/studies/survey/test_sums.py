@@ -21,7 +21,7 @@ from headscope.studies.survey.kept_sums import opened_sums, write_sums
 from headscope.studies.survey.run import finish
 from headscope.studies.survey.store import Store
 from headscope.studies.survey.summing import Summing
-from headscope.studies.survey.sums import CLASSES, Items, Membership, of_rows
+from headscope.studies.survey.sums import CLASSES, ItemSums, Membership, of_rows
 from headscope.studies.survey.tables import ROWS, SIGNALS
 from headscope.studies.survey.totals import PieceSums, Tally, Totals
 from tests.studies.survey.corpora import sentences, surveyed, written
@@ -224,7 +224,7 @@ def tokens(draw):
 
 def summed(given, which):
     groups, classes, values, known = (one[..., which] for one in given)
-    items = Items({"x": np.where(known, values, 0.0)}, {"n": known.astype(float)})
+    items = ItemSums({"x": np.where(known, values, 0.0)}, {"n": known.astype(float)})
     return list(Membership.of(classes, groups).summed(items, "own"))
 
 
@@ -275,10 +275,10 @@ def test_chance_is_the_mean_of_those_outputs_that_there_are_and_own_needs_both_o
 def test_what_was_lent_is_gone_with_its_lender_and_counts_once():
     totals = Totals(3)
     of = Membership.of(np.zeros((1, 4), int), np.array([0, 0, 1, 2]))
-    for one in of.summed(Items({}, {"n": np.array([1.0, 2.0, 4.0, 8.0])}), "own"):
+    for one in of.summed(ItemSums({}, {"n": np.array([1.0, 2.0, 4.0, 8.0])}), "own"):
         totals.add(one)
     lenders = Membership.of(np.zeros((1, 2), int), np.array([1, 2]))
-    for one in lenders.summed(Items({}, {"n": np.array([0.5, 0.25])}), "lent"):
+    for one in lenders.summed(ItemSums({}, {"n": np.array([0.5, 0.25])}), "lent"):
         totals.add(one)
     assert totals["n"].value[0, 0] == 15
     assert totals["n"].without[0, 0].tolist() == [12, 10.5, 6.75]
@@ -287,7 +287,7 @@ def test_what_was_lent_is_gone_with_its_lender_and_counts_once():
 def test_a_class_is_of_the_groups_that_have_tokens_of_it():
     totals = Totals(3)
     of = Membership.of(np.array([[0, 0, 0], [1, 2, 2]]), np.array([0, 1, 2]))
-    for one in of.summed(Items({"v": np.ones((1, 3))}, {"n": np.ones(3)}), "own"):
+    for one in of.summed(ItemSums({"v": np.ones((1, 3))}, {"n": np.ones(3)}), "own"):
         totals.add(one)
     assert totals.ratio("v", "n").groups[:4].tolist() == [3, 1, 2, 0]
 
@@ -297,7 +297,9 @@ def test_counts_that_are_each_heads_in_some_shards_alone_are_those_of_each_head(
     for shards in permutations((alike, apart, alike)):
         totals = Totals(2)
         for counts in shards:
-            for one in Membership.of(np.zeros((1, 2), int), np.array([0, 1])).summed(Items({}, {"n": counts}), "own"):
+            for one in Membership.of(np.zeros((1, 2), int), np.array([0, 1])).summed(
+                ItemSums({}, {"n": counts}), "own"
+            ):
                 totals.add(one)
         assert totals["n"].value[:, 0].tolist() == [6, 5, 4]
         assert totals["n"].without[:, 0].tolist() == [[3, 3], [2, 3], [2, 2]]
@@ -306,7 +308,7 @@ def test_counts_that_are_each_heads_in_some_shards_alone_are_those_of_each_head(
 def test_documents_of_one_group_in_several_shards_are_one_group():
     documents = np.arange(3000)
     groups, count = folded(documents, 3000), 1000
-    ones = Items({}, {"n": np.ones(1000)})
+    ones = ItemSums({}, {"n": np.ones(1000)})
     totals = Totals(count)
     for some in documents.reshape(3, 1000):
         for one in Membership.of(np.zeros((1, 1000), int), groups[some]).summed(ones, "own"):
