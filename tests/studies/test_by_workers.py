@@ -24,7 +24,7 @@ from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.fleet import SameModel, TaskOrder, Workers
 from headscope.studies.probes import LinearLens
-from headscope.studies.probes.offsets import Judged, RecoveryTask
+from headscope.studies.probes.offsets import MapsOfPlace, RecoveryTask
 from tests import clusters
 from tests.studies.survey.corpora import sentences, written
 
@@ -181,7 +181,7 @@ def test_what_is_sent_finds_elsewhere_what_it_finds_here(scope, choice):
     task = RecoveryTask.of(scope, TEXTS)
     order = TaskOrder(SameModel.of(scope, choice, None, Share(torch.get_num_threads(), 0)), task)
     there = pickle.loads(pickle.dumps(order)).open()
-    piece = Judged("head", 1, -1)
+    piece = MapsOfPlace("head", 1, -1)
     assert equal(there.measure(piece, 0.0), task.measuring(scope, lambda maps: None)(piece))
 
 

@@ -155,7 +155,7 @@ def recovery(
     for offset in offsets:
         _pairs(task.samples, offset)  # before the model reads anything
     pieces = dict.fromkeys(
-        Judged(place, layer, offset)
+        MapsOfPlace(place, layer, offset)
         for offset in offsets
         for place in PLACES
         if heads or place != "head"
@@ -193,7 +193,7 @@ def recovery(
     )
 
 
-class Judged(NamedTuple):
+class MapsOfPlace(NamedTuple):
     """The maps of one place, layer and distance: of "head" one for each head."""
 
     place: Place
@@ -231,11 +231,11 @@ class RecoveryTask:
         chosen = Folds.of(samples.group, samples.ids, len(_embeddings(scope)), folds, seed)
         return cls(tuple(texts), samples, chosen, seed, mask)
 
-    def measuring(self, scope: Scope, tick: Tick) -> Callable[[Judged], Scores]:
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[MapsOfPlace], Scores]:
         """Read the texts; then the maps of a piece are fitted and judged."""
         read = self.read(scope)
 
-        def judged(piece: Judged) -> Scores:
+        def judged(piece: MapsOfPlace) -> Scores:
             x = (read.residual if piece.place == "residual" else read.z)[piece.layer]
             together = x if piece.place == "head" else x.flatten(1)[:, None]
             found = read.outcomes(together, piece.offset).scores()
