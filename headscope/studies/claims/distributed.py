@@ -12,7 +12,7 @@ from headscope.inference.estimates import number
 from headscope.inference.max_t import together
 from headscope.inference.verdicts import MARGIN, Ruling, above
 from headscope.show.numbers import rate
-from headscope.studies.claims.maps import TWIN_OFFSETS, Map, Maps
+from headscope.studies.claims.maps import TWIN_OFFSETS, Maps, TokenRecovery
 from headscope.studies.claims.verdict import Finding
 
 
@@ -44,7 +44,7 @@ def distributed(found: Maps | InputError) -> Finding:
     )
 
 
-def _ruled(asked: Sequence[Map]) -> Ruling:
+def _ruled(asked: Sequence[TokenRecovery]) -> Ruling:
     if not asked:
         return "undetermined"
     influences = np.nan_to_num(np.stack([one.over.influences for one in asked]))
@@ -67,7 +67,7 @@ def _of_twins(found: Maps, over: int, of: int) -> str:
     return f"Of the {of} maps {away} away, {over} are above those of untrained twins{less}."
 
 
-def _row(one: Map) -> dict[str, Any]:
+def _row(one: TokenRecovery) -> dict[str, Any]:
     told, twins = one.over.told, one.over_twins
     ends = (None,) * 3 if twins is None else tuple(map(number, (twins.value, twins.low, twins.high)))
     return {

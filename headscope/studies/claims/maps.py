@@ -46,7 +46,7 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class Map:
+class TokenRecovery:
     """How often the token at i is recovered from z or the residual stream of a layer at j = i − offset.
 
     `value` and `control`: top-1 and that of the shuffled control, of so many `samples`; `over`: their difference.
@@ -71,7 +71,7 @@ class Maps:
     head's output over its shuffled control, mean over heads. `without_twins`: why there are none.
     """
 
-    of_all: list[Map]
+    of_all: list[TokenRecovery]
     own: list[Recovered]
     without_twins: str | None = None
 
@@ -104,7 +104,7 @@ def fit_maps(
         measure(of_twins)
     except ModelError as error:  # an architecture that cannot be initialised anew
         reason = str(error)
-    of_all: list[Map] = []
+    of_all: list[TokenRecovery] = []
     for offset in OFFSETS:
         twins = [files.hits(piece) for piece in of_twins if reason is None and piece.offset == offset]
         of_all += _maps(survey, files.hits(OfDistance(None, offset)), twins)
@@ -250,7 +250,7 @@ class _Files:
         return f"{self.texts_sha256} {self._path(piece).name}"
 
 
-def _maps(survey: Surveyed, hits: _Hits, twins: Sequence[_Hits]) -> Iterator[Map]:
+def _maps(survey: Surveyed, hits: _Hits, twins: Sequence[_Hits]) -> Iterator[TokenRecovery]:
     """The figures of one distance, of the model and over its untrained twins."""
     types = np.unique(survey.tokens["id"]).astype(np.int64)  # the same in every figure
     label = np.searchsorted(types, hits.label)
@@ -266,7 +266,7 @@ def _maps(survey: Surveyed, hits: _Hits, twins: Sequence[_Hits]) -> Iterator[Map
             values = [[float(one[0].mean() - one[1].mean())] for one in by_twins]
             over_twins = with_seeds(figure(mine - np.mean(by_twins, 0)).told, values)
         over = figure(mine)
-        yield Map(
+        yield TokenRecovery(
             place, layer, hits.offset, mine.shape[1], float(mine[0].mean()), float(mine[1].mean()),
             Recovered(over.told, over.influences), over_twins,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from headscope import Scope
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.twins import with_seeds
 from headscope.studies.claims.distributed import distributed
-from headscope.studies.claims.maps import Map, Maps, Recovered
+from headscope.studies.claims.maps import Maps, Recovered, TokenRecovery
 from headscope.studies.claims.run import ClaimsAsked, settle
 from tests.studies.claims.figures import GROUPS, figure
 from tests.studies.survey.corpora import sentences, written
@@ -22,13 +22,13 @@ def fitted(
     over: Jackknifed,
     twins: float | None = 0.0,
     samples: int = 200,
-) -> Map:
+) -> TokenRecovery:
     """A map whose untrained twins recover `twins` over their control, more or less; None: they were not asked."""
     seeds = None if twins is None else [[twins + apart] for apart in (-0.01, -0.005, 0.0, 0.005, 0.01)]
     beyond = None
     if seeds is not None:
         beyond = with_seeds(Jackknifed(over.value - twins, over.without - twins, over.groups).told, seeds)
-    return Map(place, layer, offset, samples, over.value, 0.0, Recovered(over.told, over.influences), beyond)
+    return TokenRecovery(place, layer, offset, samples, over.value, 0.0, Recovered(over.told, over.influences), beyond)
 
 
 def ruled(*rows: tuple[str, int, int, float], twins: float | None = 0.0, error: float = 0.01, samples: int = 200):
