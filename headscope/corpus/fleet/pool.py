@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
-from headscope.corpus.fleet.worker import Failure, Measured, Opened, Order, Worker
+from headscope.corpus.fleet.worker import Failure, Opened, Order, PieceResult, Worker
 from headscope.errors import HeadscopeError, cut
 
 T = TypeVar("T", bound=Hashable)
@@ -104,7 +104,7 @@ class Pool(Generic[T, R]):
     def _take(
         self,
         place: _Place[T],
-        answer: Opened | Measured[R] | Failure,
+        answer: Opened | PieceResult[R] | Failure,
         handing: Handing[T],
         done: Callable[[T, R], None],
     ) -> None:
@@ -113,7 +113,7 @@ class Pool(Generic[T, R]):
         if isinstance(answer, Opened) and answer.fault is None:
             place.host, place.in_a_row = f"{answer.host}, process {answer.pid}", 0
             return
-        if isinstance(answer, Measured) and answer.fault is None:
+        if isinstance(answer, PieceResult) and answer.fault is None:
             piece = self._laid_down(place)
             if answer.found is not None:
                 handing.done(piece)
@@ -172,9 +172,9 @@ class Pool(Generic[T, R]):
         if place.actor is not None:
             self._staff.end(place.actor)
 
-    def _answer(self, reference: Any) -> Opened | Measured[R] | Failure:
+    def _answer(self, reference: Any) -> Opened | PieceResult[R] | Failure:
         try:
-            answer: Opened | Measured[R] = self._ray.get(reference)
+            answer: Opened | PieceResult[R] = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             return Failure("broken", _told(error))
         return answer

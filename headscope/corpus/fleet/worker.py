@@ -69,7 +69,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Measured(Generic[R]):
+class PieceResult(Generic[R]):
     """What was found of a piece; where it was nothing, why, if it is a fault and no other run does it."""
 
     found: R | None
@@ -100,10 +100,10 @@ class Worker:
             fault = Failure.of(error)
         return Opened(socket.gethostname(), os.getpid(), fault)
 
-    def measure(self, piece: Hashable, patience: float) -> Measured[object]:
+    def measure(self, piece: Hashable, patience: float) -> PieceResult[object]:
         """Measure a piece with what is open."""
         assert self._measuring is not None
         try:
-            return Measured(self._measuring.measure(piece, patience))
+            return PieceResult(self._measuring.measure(piece, patience))
         except Exception as error:
-            return Measured(None, Failure.of(error))
+            return PieceResult(None, Failure.of(error))
