@@ -20,7 +20,7 @@ from headscope.model.feed.runs import Part
 from headscope.model.feed.runs import Place as ModelPlace
 from headscope.vocabulary import closed_form
 from headscope.vocabulary.closed_form import ClosedForm, Motion
-from headscope.vocabulary.kept_forms import KeptForms, Measured
+from headscope.vocabulary.kept_forms import KeptForms, MeasuredForm
 from headscope.vocabulary.stem import Stem
 from headscope.vocabulary.stem import stem as stem_of
 
@@ -164,7 +164,7 @@ class Forms:
             log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return Proved(None, worst)
         if stem is not None and stem.is_own and owner == _FIRST and self._on_disk.fits(layer, part, form):
-            self._on_disk.put(layer, part, Measured.of(form, worst))
+            self._on_disk.put(layer, part, MeasuredForm.of(form, worst))
         return Proved(form, worst)
 
     @cached_property

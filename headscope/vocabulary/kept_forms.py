@@ -28,7 +28,7 @@ _HEAD = 5  # numbers before those of the matrices: error, and the norm's place, 
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredForm:
     """A closed form of layer 0's stem as it was measured, and proved with an error; the norm that it begins with."""
 
     matrix: Tensor
@@ -39,7 +39,7 @@ class Measured:
     error: float
 
     @classmethod
-    def of(cls, form: ClosedForm, error: float) -> Measured:
+    def of(cls, form: ClosedForm, error: float) -> MeasuredForm:
         """What there is of a closed form."""
         norm = form.feed.norm(form.layer, form.part)
         return cls(form.matrix, form.bias, form.weight, form.zero, norm, error)
@@ -60,7 +60,7 @@ class KeptForms:
         self._key = f"{_FORMAT} {weights_sha256} {model} {names}"
         self._feed, self._files = feed, Tensors("forms", _BUDGET)
 
-    def get(self, layer: int, part: Part) -> Measured | None:
+    def get(self, layer: int, part: Part) -> MeasuredForm | None:
         """What was measured of a layer; None: not there, or damaged."""
         width, heads, d_head = self._shape(layer, part)
         sizes = [_HEAD, heads * width * d_head, heads * d_head, width * heads * d_head, width]
@@ -70,12 +70,12 @@ class KeptForms:
         head, matrix, bias, weight, zero = found.to(self._feed.device).split(sizes)
         error, at, nth, centres, eps = head.tolist()
         norm = None if at < 0 else Norm(self._modules[int(at)], int(nth), bool(centres), float(f"{eps:.2g}"))
-        return Measured(
+        return MeasuredForm(
             matrix.view(heads, width, d_head), bias.view(heads, d_head), weight.view(width, heads * d_head), zero,
             norm, error,
         )  # fmt: skip
 
-    def put(self, layer: int, part: Part, found: Measured) -> None:
+    def put(self, layer: int, part: Part, found: MeasuredForm) -> None:
         """Keep what was measured, where there is room."""
         at = [-1.0, 0.0, 0.0, 0.0]
         if found.norm is not None:
