@@ -86,7 +86,7 @@ class OverlapsTask(_ShardTexts):
 
 
 @dataclass(frozen=True)
-class MixingTask(_ShardTexts):
+class MixingPassTask(_ShardTexts):
     """See `mixing`."""
 
     def measuring(self, scope: Scope, tick: Tick) -> Callable[[OfShard], list[Measured]]:

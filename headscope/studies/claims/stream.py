@@ -23,7 +23,7 @@ from headscope.neighbors import search
 from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.show.progress import Progress
-from headscope.studies.claims.passes import MixingTask, measured
+from headscope.studies.claims.passes import MixingPassTask, measured
 from headscope.studies.claims.sample import Sample, slope
 from headscope.studies.claims.surveyed import Streams, Surveyed
 from headscope.studies.claims.verdict import Finding, figures_of, ruled, signed
@@ -252,7 +252,7 @@ def _types(survey: Surveyed) -> tuple[NDArray[np.int64], NDArray[Any]]:
 
 def unaffected(survey: Surveyed, hands: Hands, mask: Mask, directory: Path, progress: Progress) -> Finding:
     """B9: how much of a layer's output at a token comes from other positions (Kobayashi et al. 2021)."""
-    found = measured(survey, hands, MixingTask.of(survey, mask), directory, progress, "mixing ratios")
+    found = measured(survey, hands, MixingPassTask.of(survey, mask), directory, progress, "mixing ratios")
     # With LayerNorm where it follows the sum, as the paper's last ratio has it; else what comes closest.
     name = next((n for n in ("layernorm", "residual") if not np.isnan(found[n]).all()), None)
     if name is None:

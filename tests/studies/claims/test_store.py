@@ -11,7 +11,7 @@ import pytest
 
 from headscope.errors import InputError
 from headscope.show.progress import Progress
-from headscope.studies.claims.passes import MixingTask, measured
+from headscope.studies.claims.passes import MixingPassTask, measured
 from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.claims.store import claimed, work_in
 from headscope.studies.claims.surveyed import Surveyed
@@ -39,7 +39,7 @@ def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
         """What is found, and how much was left each time that it was told."""
         left: list[int] = []
         progress = Progress(lambda progress: left.append((progress.total or 0) - progress.done))
-        task = MixingTask.of(survey, "model")
+        task = MixingPassTask.of(survey, "model")
         found = measured(survey, Here(scope), task, tmp_path / "mixing", progress, "mixing")
         return {name: values.tolist() for name, values in found.items()}, left
 
