@@ -16,7 +16,7 @@ from headscope.studies.survey.totals import Totals
 
 
 @dataclass(frozen=True)
-class Numbers:
+class FigureNumbers:
     """A figure as the tables have it: [head + 1, class] each, the last row the mean over heads; nan: there is none."""
 
     value: Array
@@ -26,7 +26,7 @@ class Numbers:
     smallest: Array
 
     @classmethod
-    def of(cls, figure: Jackknifed[Array]) -> Numbers:
+    def of(cls, figure: Jackknifed[Array]) -> FigureNumbers:
         """What is told of a figure."""
         return cls(figure.value, figure.low, figure.high, figure.p, figure.smallest)
 
@@ -43,10 +43,10 @@ class Figure:
     statistic: str
     positions: Array
     groups: NDArray[np.int64]  # [class], that have such tokens
-    value: Numbers
+    value: FigureNumbers
     paired: Array | None = None
     chance: Array | None = None
-    difference: Numbers | None = None
+    difference: FigureNumbers | None = None
     kept: tuple[Jackknifed[Array], Jackknifed[Array] | None] | None = None
 
     def slim(self) -> Figure:
@@ -87,7 +87,7 @@ def of_patterns(sums: Totals) -> list[Figure]:
 
 def without_interval(statistic: str, positions: Array, value: Array, groups: NDArray[np.int64]) -> Figure:
     """A figure [head + 1, class] that has no interval."""
-    return Figure(statistic, positions, groups, Numbers(value, *[np.full_like(value, np.nan)] * 4))
+    return Figure(statistic, positions, groups, FigureNumbers(value, *[np.full_like(value, np.nan)] * 4))
 
 
 def alive(sums: Totals) -> NDArray[np.bool_]:
@@ -123,7 +123,7 @@ def plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
     found = sums.ratio(top, bottom)
     whole = _with_mean(sums, found)
     return Figure(
-        statistic, _count(sums, bottom, len(found.value)), _groups(whole), Numbers.of(whole), kept=(whole, None)
+        statistic, _count(sums, bottom, len(found.value)), _groups(whole), FigureNumbers.of(whole), kept=(whole, None)
     )  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def against_zero(sums: Totals, statistic: str, top: str, count: str) -> Figure:
 
 
 def _zero_by_chance(sums: Totals, statistic: str, whole: Jackknifed[Array], count: str) -> Figure:
-    counted, told = _count(sums, count, len(whole.value) - 1), Numbers.of(whole)
+    counted, told = _count(sums, count, len(whole.value) - 1), FigureNumbers.of(whole)
     zero = np.where(np.isnan(whole.value), np.nan, 0.0)
     return Figure(statistic, counted, _groups(whole), told, counted, zero, told, (whole, whole))
 
@@ -175,5 +175,5 @@ def _against(
     whole, level, more = (_with_mean(sums, one) for one in (value, chance, paired - chance))
     n, n_paired = (_count(sums, name, len(value.value)) for name in (count, paired_count))
     return Figure(
-        statistic, n, _groups(whole), Numbers.of(whole), n_paired, level.value, Numbers.of(more), (whole, more)
+        statistic, n, _groups(whole), FigureNumbers.of(whole), n_paired, level.value, FigureNumbers.of(more), (whole, more)
     )  # fmt: skip
