@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
-from headscope.corpus.fleet.worker import Failure, Opened, Order, PieceResult, Worker
+from headscope.corpus.fleet.worker import Failure, Order, PieceResult, Worker, WorkerReport
 from headscope.errors import HeadscopeError, cut
 
 T = TypeVar("T", bound=Hashable)
@@ -104,13 +104,13 @@ class Pool(Generic[T, R]):
     def _take(
         self,
         place: _Place[T],
-        answer: Opened | PieceResult[R] | Failure,
+        answer: WorkerReport | PieceResult[R] | Failure,
         handing: Handing[T],
         done: Callable[[T, R], None],
     ) -> None:
         """What a worker has answered; a place whose actor is None then is closed."""
         place.asked = None
-        if isinstance(answer, Opened) and answer.fault is None:
+        if isinstance(answer, WorkerReport) and answer.fault is None:
             place.host, place.in_a_row = f"{answer.host}, process {answer.pid}", 0
             return
         if isinstance(answer, PieceResult) and answer.fault is None:
@@ -124,7 +124,7 @@ class Pool(Generic[T, R]):
         fault = answer if isinstance(answer, Failure) else answer.fault
         assert fault is not None
         if place.piece is None:
-            self._not_opened(place, fault, answer.host if isinstance(answer, Opened) else "its machine")
+            self._not_opened(place, fault, answer.host if isinstance(answer, WorkerReport) else "its machine")
         elif fault.kind == "broken":
             self._lost(place, fault, handing)
         else:
@@ -172,9 +172,9 @@ class Pool(Generic[T, R]):
         if place.actor is not None:
             self._staff.end(place.actor)
 
-    def _answer(self, reference: Any) -> Opened | PieceResult[R] | Failure:
+    def _answer(self, reference: Any) -> WorkerReport | PieceResult[R] | Failure:
         try:
-            answer: Opened | PieceResult[R] = self._ray.get(reference)
+            answer: WorkerReport | PieceResult[R] = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             return Failure("broken", _told(error))
         return answer

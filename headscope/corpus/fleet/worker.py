@@ -60,7 +60,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Opened:
+class WorkerReport:
     """A worker's host and process, and why it cannot work, if so."""
 
     host: str
@@ -89,7 +89,7 @@ class Worker:
             os.chdir(directory)
         self._measuring: Measuring[Hashable, object] | None = None
 
-    def open(self, order: bytes) -> Opened:
+    def open(self, order: bytes) -> WorkerReport:
         """Open what an order, pickled, says."""
         fault = None
         self._measuring = None  # what it holds is let go first
@@ -98,7 +98,7 @@ class Worker:
             self._measuring = asked.open()
         except Exception as error:  # whatever it is: the asker decides what becomes of it
             fault = Failure.of(error)
-        return Opened(socket.gethostname(), os.getpid(), fault)
+        return WorkerReport(socket.gethostname(), os.getpid(), fault)
 
     def measure(self, piece: Hashable, patience: float) -> PieceResult[object]:
         """Measure a piece with what is open."""
