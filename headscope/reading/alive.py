@@ -17,7 +17,7 @@ from headscope.keep.paths import path_of
 from headscope.question.defaults import TOKEN
 from headscope.reading.captured import Captured
 from headscope.show import html, living, terminal
-from headscope.show.living import Axis, Part, Place, Room, Told
+from headscope.show.living import Axis, LivingPart, Place, Room, Told
 from headscope.show.sheet import Cell, Sheet
 
 # How much searching a file may cost, in products of one number with one: some seconds on two cores.
@@ -86,7 +86,7 @@ def document(answers: Sequence[Alive], title: str = "", script: str = "", readin
     title = title or answers[0].title
     asking = _together(answers, reading)
     if asking is None:
-        parts = [Part(_still(one), (), one.drawing(), one.plotted()) for one in answers]
+        parts = [LivingPart(_still(one), (), one.drawing(), one.plotted()) for one in answers]
         return living.document(Told(title, script=script), parts, Room())
     reading = asking.reading
     layers, _, heads, _ = reading.z.shape
@@ -120,7 +120,7 @@ def _still(answer: Alive) -> Callable[[Place], tuple[Sheet, ...]]:
     return lambda _: answer.sheets()
 
 
-def _part(answer: Alive) -> Part:
+def _part(answer: Alive) -> LivingPart:
     asking = answer.asking
     follows: tuple[Axis, ...] = () if asking is None else asking.follows
 
@@ -134,7 +134,7 @@ def _part(answer: Alive) -> Part:
         found = asked(place.token if "token" in follows else None, place.layer if "layer" in follows else None)
         return found.sheets_of(place)
 
-    return Part(at, (*follows, *answer.laid_by), answer.drawing(), answer.plotted())
+    return LivingPart(at, (*follows, *answer.laid_by), answer.drawing(), answer.plotted())
 
 
 def _facts(reading: Captured) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ START = Place(0, 0)
 
 
 @dataclass(frozen=True)
-class Part:
+class LivingPart:
     """Sheets that follow some of token, layer and head; `at` lays them out there.
 
     `drawing`: SVG that stands above. `plot`: what living.js draws above them, by its `kind`, in the drawing's place.
@@ -83,7 +83,7 @@ class _Held:
     layers: tuple[int, ...]
 
 
-def document(told: Told, parts: Sequence[Part], room: Room) -> str:
+def document(told: Told, parts: Sequence[LivingPart], room: Room) -> str:
     """The file."""
     held = _fitting(parts, room)
     start = _Laid.of([sheet for part in parts for sheet in part.at(room.start)])
@@ -151,7 +151,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _fitting(parts: Sequence[Part], room: Room) -> _Held:
+def _fitting(parts: Sequence[LivingPart], room: Room) -> _Held:
     """Every token in every layer, else the nearest of each to where the file begins."""
     layers = _nearest(room.layers, room.start.layer) if _any(parts, "layer") else [room.start.layer]
     tokens = _nearest(len(room.tokens), room.start.token) if _any(parts, "token") else [room.start.token]
@@ -184,11 +184,11 @@ def _nearest(number: int, to: int) -> list[int]:
     return sorted(range(number), key=lambda one: abs(one - to))
 
 
-def _any(parts: Sequence[Part], axis: Axis) -> bool:
+def _any(parts: Sequence[LivingPart], axis: Axis) -> bool:
     return any(axis in part.follows for part in parts)
 
 
-def _packed(parts: Sequence[Part], room: Room, token: int | None, layers: Sequence[int]) -> str:
+def _packed(parts: Sequence[LivingPart], room: Room, token: int | None, layers: Sequence[int]) -> str:
     """Sheets at a token in all of `layers`, or those of the parts that follow no token: JSON, gzip, base64."""
     laid: dict[str, _Laid] = {}
     for n, part in enumerate(parts):
@@ -204,12 +204,12 @@ def _packed(parts: Sequence[Part], room: Room, token: int | None, layers: Sequen
     return base64.b64encode(gzip.compress(json.dumps(told).encode(), mtime=0)).decode()
 
 
-def _key(n: int, part: Part, place: Place) -> str:
+def _key(n: int, part: LivingPart, place: Place) -> str:
     """As living.js names it."""
     return ".".join(map(str, (n, *(getattr(place, axis) for axis in part.follows))))
 
 
-def _data(parts: Sequence[Part], room: Room, held: _Held, heads: bool) -> str:
+def _data(parts: Sequence[LivingPart], room: Room, held: _Held, heads: bool) -> str:
     """What the script reads; "<" as an escape, so that it ends no element. `heads`: whether any is shown."""
     place, tokens = room.start, [room.tokens[position] for position in held.tokens if room.tokens]
     told = {
@@ -229,7 +229,7 @@ def _data(parts: Sequence[Part], room: Room, held: _Held, heads: bool) -> str:
     return json.dumps(told).replace("<", "\\u003c")
 
 
-def _says(parts: Sequence[Part], room: Room, held: _Held) -> str:
+def _says(parts: Sequence[LivingPart], room: Room, held: _Held) -> str:
     """What the file holds and what it does not, in a sentence or two."""
     axes: list[tuple[str, Sequence[int], int, str]] = []
     if _any(parts, "token"):

@@ -16,7 +16,7 @@ import pytest
 from headscope.errors import InputError
 from headscope.show import living
 from headscope.show.html import tables
-from headscope.show.living import Part, Place, Room, Told, document
+from headscope.show.living import LivingPart, Place, Room, Told, document
 from headscope.show.modules import RENDERERS, joined, style
 from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
@@ -41,7 +41,7 @@ def says(html: str) -> str:
 
 
 def test_it_begins_with_the_tables_and_holds_every_token_and_layer() -> None:
-    html = document(Told("Title <b>", "The text.", ("A fact.",)), [Part(one, ("token", "layer"))], room())
+    html = document(Told("Title <b>", "The text.", ("A fact.",)), [LivingPart(one, ("token", "layer"))], room())
     assert html.startswith("<!doctype html>")
     start = [replace(sheet, notes=()) for sheet in one(Place(2, 1))]
     before_any_script = html.split("<script")[0]
@@ -68,7 +68,7 @@ def test_no_rule_is_of_what_only_the_page_has() -> None:
 
 
 def test_parts_follow_each_what_they_can() -> None:
-    parts = [Part(one, ("token",)), Part(one), Part(one, ("layer", "head"))]
+    parts = [LivingPart(one, ("token",)), LivingPart(one), LivingPart(one, ("layer", "head"))]
     html = document(Told("Title"), parts, room(head=0))
     keys = {f"0.{n}" for n in range(6)} | {"1"} | {f"2.{layer}.{head}" for layer in range(3) for head in range(2)}
     assert answers(html).keys() == keys
@@ -76,7 +76,7 @@ def test_parts_follow_each_what_they_can() -> None:
 
 
 def test_what_cannot_be_moved_offers_no_choice() -> None:
-    html = document(Told("Title"), [Part(one)], Room())
+    html = document(Told("Title"), [LivingPart(one)], Room())
     assert held(html)["tokens"] == held(html)["layers"] == []
     assert says(html) == "This file holds these tables; other tokens and layers are not in it."
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_moved_offers_no_choice() -> None:
 def test_what_would_cost_too_much_is_left_out_the_farthest_first(
     most: int, tokens: list[int], layers: list[int]
 ) -> None:
-    html = document(Told("Title"), [Part(one, ("token", "layer"))], room(most=most))
+    html = document(Told("Title"), [LivingPart(one, ("token", "layer"))], room(most=most))
     assert [token["position"] for token in held(html)["tokens"]] == tokens
     assert held(html)["layers"] == layers
     assert answers(html).keys() == {f"0.{token}.{layer}" for token in tokens for layer in layers}
@@ -95,14 +95,14 @@ def test_what_would_cost_too_much_is_left_out_the_farthest_first(
 
 
 def test_data_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = held(document(Told("Title"), [Part(one, ("token", "layer"))], room()))["packed"]
+    whole = held(document(Told("Title"), [LivingPart(one, ("token", "layer"))], room()))["packed"]
     each = max(map(len, whole.values()))
     monkeypatch.setattr(living, "MOST", len(whole[""]) + 3 * each + 8)
-    some = held(document(Told("Title"), [Part(one, ("token", "layer"))], room()))
+    some = held(document(Told("Title"), [LivingPart(one, ("token", "layer"))], room()))
     assert [token["position"] for token in some["tokens"]] == [1, 2, 3]
     assert sum(map(len, some["packed"].values())) <= living.MOST
     monkeypatch.setattr(living, "MOST", len(whole["2"]) - 1)
-    least = held(document(Told("Title"), [Part(one, ("token", "layer"))], room()))
+    least = held(document(Told("Title"), [LivingPart(one, ("token", "layer"))], room()))
     assert [token["position"] for token in least["tokens"]] == [2]
     assert least["layers"] == [1]
 
@@ -113,12 +113,12 @@ def test_a_model_that_answers_no_more_leaves_a_file_of_what_is_there() -> None:
             raise InputError("the weights have changed.")
         return one(place)
 
-    html = document(Told("Title"), [Part(only, ("token",))], room())
+    html = document(Told("Title"), [LivingPart(only, ("token",))], room())
     assert [token["position"] for token in held(html)["tokens"]] == [2]
 
 
 def test_its_policy_lets_nothing_run_but_its_script_and_names_no_other_host() -> None:
-    html = document(Told("Title"), [Part(one, ("token",))], room())
+    html = document(Told("Title"), [LivingPart(one, ("token",))], room())
     script = html.split('<script type="module">')[1].split("</script>")[0]
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)[1]  # type: ignore[index]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -129,8 +129,8 @@ def test_its_policy_lets_nothing_run_but_its_script_and_names_no_other_host() ->
 
 def test_what_plots_has_the_library_within_and_nothing_else_has() -> None:
     pytest.importorskip("plotly", reason="plots need plotly (extra: app)")
-    still = document(Told("Title"), [Part(one, drawing="<svg></svg>")], Room())
-    plots = document(Told("Title"), [Part(one, drawing="<svg></svg>", plot={"kind": "map"})], Room())
+    still = document(Told("Title"), [LivingPart(one, drawing="<svg></svg>")], Room())
+    plots = document(Told("Title"), [LivingPart(one, drawing="<svg></svg>", plot={"kind": "map"})], Room())
     assert len(still) < 200_000 < 4_000_000 < len(plots)
     assert answers(plots)["plot.0"] == {"kind": "map"}
     assert "<svg></svg>" in plots, "for where no script runs"
@@ -145,7 +145,7 @@ def test_hostile_texts_are_data(text: str) -> None:
         return [Sheet("mean", text, (text,), (Row(Cell(text), (Cell(text, says=text),)),), notes=(text,))]
 
     tokens = (Cell(text, id=1, position=0),)
-    html = document(Told(text, text, (text,), text), [Part(mean, ("token",))], Room(tokens, 1, 1))
+    html = document(Told(text, text, (text,), text), [LivingPart(mean, ("token",))], Room(tokens, 1, 1))
     html.encode("utf-8", "backslashreplace")
     parts = re.split(r"</?script[^>]*>", html)
     assert len(parts) == 5, "two scripts, and none else"
