@@ -17,7 +17,7 @@ from headscope.keep.paths import path_of
 from headscope.question.defaults import TOKEN
 from headscope.reading.captured import Captured
 from headscope.show import html, living, terminal
-from headscope.show.living import Axis, LivingPart, Place, Room, Told
+from headscope.show.living import Axis, LivingPart, Room, SheetPlace, Told
 from headscope.show.sheet import Cell, Sheet
 
 # How much searching a file may cost, in products of one number with one: some seconds on two cores.
@@ -73,7 +73,7 @@ class Alive(Protocol):
     def sheets(self) -> tuple[Sheet, ...]:
         """The answer laid out."""
 
-    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+    def sheets_of(self, place: SheetPlace) -> tuple[Sheet, ...]:
         """The answer laid out by what is selected."""
 
 
@@ -99,7 +99,9 @@ def document(answers: Sequence[Alive], title: str = "", script: str = "", readin
         ),
         layers=layers,
         heads=heads,
-        start=Place(asking.token or 0, asking.layer or 0, next(filter(lambda head: head is not None, shown), None)),
+        start=SheetPlace(
+            asking.token or 0, asking.layer or 0, next(filter(lambda head: head is not None, shown), None)
+        ),
         most=_MOST // (card.vocab_size * card.d_model) if searched else layers * len(reading.tokens),
     )
     said = Told(title, reading.passage.called, _facts(reading), script)
@@ -116,7 +118,7 @@ def _together(answers: Sequence[Alive], reading: Captured | None) -> Asking | No
     return Asking(reading, token, next((one.layer for one in askings if one.layer is not None), 0))
 
 
-def _still(answer: Alive) -> Callable[[Place], tuple[Sheet, ...]]:
+def _still(answer: Alive) -> Callable[[SheetPlace], tuple[Sheet, ...]]:
     return lambda _: answer.sheets()
 
 
@@ -130,7 +132,7 @@ def _part(answer: Alive) -> LivingPart:
             return answer
         return asking.again(token or 0, layer or 0)
 
-    def at(place: Place) -> tuple[Sheet, ...]:
+    def at(place: SheetPlace) -> tuple[Sheet, ...]:
         found = asked(place.token if "token" in follows else None, place.layer if "layer" in follows else None)
         return found.sheets_of(place)
 

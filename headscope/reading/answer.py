@@ -27,7 +27,7 @@ from headscope.reading.alive import Asking
 from headscope.reading.read_as import ReadAs, read_as
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
 from headscope.show import html, markdown, terminal
-from headscope.show.living import Axis, Place
+from headscope.show.living import Axis, SheetPlace
 from headscope.show.marks import says
 from headscope.show.numbers import distance
 from headscope.show.paint import painted
@@ -87,7 +87,7 @@ class Answer(ABC):
         """The sheets as they are shown where a token is selected; an answer about one token has no others."""
         return self.sheets()
 
-    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+    def sheets_of(self, place: SheetPlace) -> tuple[Sheet, ...]:
         """The sheets in a file that follows what is selected; see `laid_by`."""
         return self.sheets()
 

@@ -18,7 +18,7 @@ from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, 
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import MixingRecord
 from headscope.show.heat import grounded, heat
-from headscope.show.living import Axis, Place
+from headscope.show.living import Axis, SheetPlace
 from headscope.show.sheet import Cell, Row, Sheet, head_rows
 
 _NAMES = {
@@ -121,7 +121,7 @@ class Mixing(Answer):
 
     laid_by: ClassVar[tuple[Axis, ...]] = ("token",)
 
-    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+    def sheets_of(self, place: SheetPlace) -> tuple[Sheet, ...]:
         """At the token that is selected."""
         return self.sheets_at(place.token)
 

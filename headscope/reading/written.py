@@ -22,7 +22,7 @@ from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
 from headscope.reading.within import Shown, counting, shown
 from headscope.show.heat import heat
-from headscope.show.living import Axis, Place
+from headscope.show.living import Axis, SheetPlace
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 _DIGITS = 7  # what tells two ranks apart in any vocabulary, and no more
@@ -120,7 +120,7 @@ class Written(Answer):
         """The same, laid out by the matrices of a head; None: as it is. InputError where there is no such head."""
         return self if head is None else replace(self, head=_one_of(head, len(self.auc)))
 
-    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+    def sheets_of(self, place: SheetPlace) -> tuple[Sheet, ...]:
         """The matrices of the head that is selected."""
         return self.of(place.head).sheets()
 

@@ -26,7 +26,7 @@ MOST = 5_000_000  # bytes of answers in a file
 Axis = Literal["token", "layer", "head"]
 
 
-class Place(NamedTuple):
+class SheetPlace(NamedTuple):
     """Where an answer is laid out; `head` None: no head is chosen."""
 
     token: int
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     head: int | None = None
 
 
-START = Place(0, 0)
+START = SheetPlace(0, 0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LivingPart:
     `drawing`: SVG that stands above. `plot`: what living.js draws above them, by its `kind`, in the drawing's place.
     """
 
-    at: Callable[[Place], Sequence[Sheet]]
+    at: Callable[[SheetPlace], Sequence[Sheet]]
     follows: tuple[Axis, ...] = ()
     drawing: str = ""
     plot: Mapping[str, Any] | None = None
@@ -60,7 +60,7 @@ class Room:
     tokens: tuple[Cell, ...] = ()
     layers: int = 1
     heads: int = 0
-    start: Place = START
+    start: SheetPlace = START
     most: int = 1
 
 
@@ -196,7 +196,7 @@ def _packed(parts: Sequence[LivingPart], room: Room, token: int | None, layers: 
             continue
         for layer in layers if "layer" in part.follows else [room.start.layer]:
             for head in range(room.heads) if "head" in part.follows else [room.start.head]:
-                place = Place(room.start.token if token is None else token, layer, head)
+                place = SheetPlace(room.start.token if token is None else token, layer, head)
                 laid[_key(n, part, place)] = _Laid.of(part.at(place))
     told: dict[str, Any] = {key: {"html": one.html, "notes": one.notes} for key, one in laid.items()}
     if token is None:
@@ -204,7 +204,7 @@ def _packed(parts: Sequence[LivingPart], room: Room, token: int | None, layers: 
     return base64.b64encode(gzip.compress(json.dumps(told).encode(), mtime=0)).decode()
 
 
-def _key(n: int, part: LivingPart, place: Place) -> str:
+def _key(n: int, part: LivingPart, place: SheetPlace) -> str:
     """As living.js names it."""
     return ".".join(map(str, (n, *(getattr(place, axis) for axis in part.follows))))
 

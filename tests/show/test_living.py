@@ -16,7 +16,7 @@ import pytest
 from headscope.errors import InputError
 from headscope.show import living
 from headscope.show.html import tables
-from headscope.show.living import LivingPart, Place, Room, Told, document
+from headscope.show.living import LivingPart, Room, SheetPlace, Told, document
 from headscope.show.modules import RENDERERS, joined, style
 from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
@@ -27,13 +27,13 @@ STATIC = Path(living.__file__).parents[1] / "app" / "static"
 TOKENS = tuple(Cell(f"t{n}", id=100 + n, position=n) for n in range(6))
 
 
-def one(place: Place) -> list[Sheet]:
+def one(place: SheetPlace) -> list[Sheet]:
     """A sheet that says where it is."""
     return [Sheet("one", f"at {tuple(place)}", ("a",), (Row(Cell("1"), (Cell("x"),)),), notes=("Noted.",))]
 
 
 def room(head: int | None = None, most: int = 100) -> Room:
-    return Room(TOKENS, layers=3, heads=2, start=Place(2, 1, head), most=most)
+    return Room(TOKENS, layers=3, heads=2, start=SheetPlace(2, 1, head), most=most)
 
 
 def says(html: str) -> str:
@@ -43,7 +43,7 @@ def says(html: str) -> str:
 def test_it_begins_with_the_tables_and_holds_every_token_and_layer() -> None:
     html = document(Told("Title <b>", "The text.", ("A fact.",)), [LivingPart(one, ("token", "layer"))], room())
     assert html.startswith("<!doctype html>")
-    start = [replace(sheet, notes=()) for sheet in one(Place(2, 1))]
+    start = [replace(sheet, notes=()) for sheet in one(SheetPlace(2, 1))]
     before_any_script = html.split("<script")[0]
     assert tables(start) in before_any_script
     assert "Title &lt;b&gt;" in html
@@ -108,7 +108,7 @@ def test_data_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_that_answers_no_more_leaves_a_file_of_what_is_there() -> None:
-    def only(place: Place) -> list[Sheet]:
+    def only(place: SheetPlace) -> list[Sheet]:
         if place.token != 2:
             raise InputError("the weights have changed.")
         return one(place)
@@ -141,7 +141,7 @@ HOSTILE = [sheets.HOSTILE, "</script><!--<script>", "\u2028\u2029", "\ud83d", "\
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_hostile_texts_are_data(text: str) -> None:
-    def mean(place: Place) -> list[Sheet]:
+    def mean(place: SheetPlace) -> list[Sheet]:
         return [Sheet("mean", text, (text,), (Row(Cell(text), (Cell(text, says=text),)),), notes=(text,))]
 
     tokens = (Cell(text, id=1, position=0),)
