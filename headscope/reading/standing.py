@@ -219,7 +219,7 @@ class Standing(Answer):
             Stood(
                 head,
                 tuple(
-                    standing_words.Placed(
+                    standing_words.StandingToken(
                         id, self.names[id].label, rank, even, weight, seen, id == self.token.id, self._usual(head, n)
                     )
                     for n, (id, rank, even, weight, seen) in enumerate(

@@ -24,7 +24,7 @@ class Usual:
 
 
 @dataclass(frozen=True)
-class Placed:
+class StandingToken:
     """One token of the text under one head: its ranks (0: none), its weight, whether it may be seen, and is the own."""
 
     id: int
@@ -55,13 +55,13 @@ class Stood:
     """
 
     head: int
-    tokens: tuple[Placed, ...]
+    tokens: tuple[StandingToken, ...]
     candidates: int
     usual: Usual | None
     tied: bool = False
 
     @property
-    def seen(self) -> list[Placed]:
+    def seen(self) -> list[StandingToken]:
         """Those that the position may see and that have a rank, the nearest first, of ties the most attended."""
         known = (token for token in self.tokens if token.seen and token.rank)
         return sorted(known, key=lambda token: (token.rank, -token.weight))
@@ -100,7 +100,7 @@ def of_strip(stood: Stood) -> str:
     return f"Head {stood.head}, ranks from 1 to {stood.candidates:,}: {nearest}{band}"
 
 
-def _nearest(best: Placed, stood: Stood) -> str:
+def _nearest(best: StandingToken, stood: Stood) -> str:
     where = f"{ordinal(best.rank)} of {stood.candidates:,}"
     if best.lift <= 0:
         return (
@@ -110,18 +110,18 @@ def _nearest(best: Placed, stood: Stood) -> str:
     return f"of this text’s tokens it ranks {best.name} first ({where}), {_weighing(best)}; {_elsewhere(best)}."
 
 
-def _weighing(token: Placed) -> str:
+def _weighing(token: StandingToken) -> str:
     return f"which has {weight(token.weight)} of its weight"
 
 
-def _elsewhere(token: Placed) -> str:
+def _elsewhere(token: StandingToken) -> str:
     """Where even attention would put a token, and where other texts' outputs do."""
     even = "there, too" if token.even == token.rank else f"at {rank(token.even)}"
     usual = f", and half of other texts’ outputs put it at {_between(token.usual)}" if token.usual else ""
     return f"even attention would put it {even}{usual}"
 
 
-def _attended(best: Placed, stood: Stood) -> str:
+def _attended(best: StandingToken, stood: Stood) -> str:
     """What has the most weight, where that is another token."""
     most = max(stood.seen, key=lambda token: token.weight)
     if 1 - sum(token.weight for token in stood.tokens) > _MANY:

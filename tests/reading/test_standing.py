@@ -12,7 +12,7 @@ import zoo
 from torch import Tensor
 
 from headscope import InputError, Scope
-from headscope.reading.standing_words import Placed, Stood, Usual, of_head, of_layer, ordinal, weight
+from headscope.reading.standing_words import StandingToken, Stood, Usual, of_head, of_layer, ordinal, weight
 from tests.studies.survey.test_planted_within import ELSEWHERE, EVERYWHERE, PREVIOUS, planted
 
 METRICS = ["cosine", "euclidean", "dot"]
@@ -123,9 +123,9 @@ def test_a_head_that_writes_what_it_attends_to_says_so_and_one_that_does_not_say
     assert "no token of this text stands out" in found.says_of(EVERYWHERE)
 
 
-def placed(label: str, rank: int, even: int, weight: float = 0.5, **other: object) -> Placed:
+def placed(label: str, rank: int, even: int, weight: float = 0.5, **other: object) -> StandingToken:
     given = {"id": 1, "seen": True, "own": False, "usual": None} | other
-    return Placed(label=label, rank=rank, even=even, weight=weight, **given)  # type: ignore[arg-type]
+    return StandingToken(label=label, rank=rank, even=even, weight=weight, **given)  # type: ignore[arg-type]
 
 
 def test_the_words_follow_the_numbers():

@@ -8,7 +8,7 @@ import zoo
 
 from headscope import Scope
 from headscope.question.kinds import KINDS
-from headscope.reading.standing_words import Placed, Stood, of_head
+from headscope.reading.standing_words import StandingToken, Stood, of_head
 
 SAYS = "Head 1 of layer {} tells no token from another: all are as near to the output, and none has a rank."
 
@@ -118,7 +118,7 @@ def test_other_texts_have_no_nearest_token_there_either(scope):
 
 
 def test_tokens_without_a_rank_alone_are_no_tie():
-    one = Placed(5, "x", 0, 0, 0.5, True, True, None)
+    one = StandingToken(5, "x", 0, 0, 0.5, True, True, None)
     assert "all tokens" not in of_head(1, Stood(0, (one,), 100, None))
     assert "no ordinary token of the text that has a rank" in of_head(1, Stood(0, (one,), 100, None))
     assert "all tokens are as near" in of_head(1, Stood(0, (one,), 100, None, tied=True))
