@@ -26,7 +26,7 @@ from headscope.model.capture.kept import left_alone
 from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask, with_bias
 from headscope.model.capture.versions import mask_shape
-from headscope.model.capture.visible import Scores
+from headscope.model.capture.visible import LastScores
 from headscope.model.capture.watching import Watching
 
 BY_NAME = "headscope"
@@ -73,7 +73,7 @@ def _attention(
     mask = attention_mask if other is None else with_bias(other, attention_mask)
 
     def attend() -> Attended:
-        with Scores() as scores:
+        with LastScores() as scores:
             z, pattern = eager(module, query, key, value, mask, **options)
         return Attended(z, _scaled(pattern, z, value) if module in _scaling else pattern, scores.last)
 

@@ -37,7 +37,7 @@ def unhidden(added: Any) -> Any:
     return added.masked_fill(added <= MASKED, 0) if isinstance(added, Tensor) else added
 
 
-class Scores(TorchFunctionMode):
+class LastScores(TorchFunctionMode):
     """While it is on, keeps what went into the last softmax: `last`, None where there was none."""
 
     last: Tensor | None = None
