@@ -42,7 +42,7 @@ Rows = Sequence[Mapping[str, Any]]
 TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "text/x-python"}
 
 
-class Shown:
+class ShownView:
     """A view's answers, each worked out when a file needs it; `maps`: the map that is shown, if one is."""
 
     def __init__(self, turn: Turn, ask: ViewAsk, maps: list[Map], surveys: Surveys) -> None:
@@ -108,7 +108,7 @@ class TableFile:
 
     name: str
     says: str
-    rows: Callable[[Shown], Rows]
+    rows: Callable[[ShownView], Rows]
     offered: Callable[[ViewAsk], bool] = lambda ask: True
 
 
@@ -116,13 +116,13 @@ class TableFile:
 class TakenView:
     """What is taken away of a view: its title, its tables, its results as notebooks show them, and its figure."""
 
-    title: Callable[[Shown], str]
+    title: Callable[[ShownView], str]
     tables: tuple[TableFile, ...]
-    results: Callable[[Shown], Sequence[Answer]] | None  # None: it has no answers of a reading
-    figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
+    results: Callable[[ShownView], Sequence[Answer]] | None  # None: it has no answers of a reading
+    figure: Callable[[ShownView], str] | None = None  # None: a plot, which is drawn, and saved, by the page
 
 
-def _heads_results(shown: Shown) -> list[Answer]:
+def _heads_results(shown: ShownView) -> list[Answer]:
     ask = shown.ask
     answers: list[Answer] = [shown.near, shown.positions]
     if ask.as_compare() is not None:
@@ -135,11 +135,11 @@ def _heads_results(shown: Shown) -> list[Answer]:
     return answers
 
 
-def _heads_figure(shown: Shown) -> str:
+def _heads_figure(shown: ShownView) -> str:
     return svg((shown.near if shown.ask.as_compare() is None else shown.both).sheets())
 
 
-def _attention_figure(shown: Shown) -> str:
+def _attention_figure(shown: ShownView) -> str:
     sheets, ask = [*shown.attention.sheets()], shown.ask
     if shown.pattern is not None and ask.head is not None:
         own, tokens = shown.attention.token.position, shown.reading.tokens
@@ -148,7 +148,7 @@ def _attention_figure(shown: Shown) -> str:
     return svg(sheets)
 
 
-def _layers_figure(shown: Shown) -> str:
+def _layers_figure(shown: ShownView) -> str:
     """The table that the view shows before effects are asked for: there the vocabulary is as it is by default."""
     asked = shown.ask.model_copy(update={"reference": None}).of_all_layers
     position = shown.reading.position_of(shown.ask.token)
@@ -156,7 +156,7 @@ def _layers_figure(shown: Shown) -> str:
     return svg([beside([*shown.glance.sheets(), shown.mixing.by_head(position), near.by_head()])])
 
 
-def _pattern_rows(shown: Shown) -> Rows:
+def _pattern_rows(shown: ShownView) -> Rows:
     if shown.pattern is None:
         raise InputError("there is no table 'pattern' of this view: its text is too long.")
     return [
@@ -166,11 +166,11 @@ def _pattern_rows(shown: Shown) -> Rows:
     ]
 
 
-def _atlas_rows(shown: Shown) -> Rows:
+def _atlas_rows(shown: ShownView) -> Rows:
     return [{"reference": atlas.question.reference, **row} for atlas in shown.atlases for row in atlas.rows()]
 
 
-def _effects_rows(shown: Shown) -> Rows:
+def _effects_rows(shown: ShownView) -> Rows:
     """As many runs as there are heads: only where they are asked for."""
     return questions.effects_of(shown.turn, shown.ask.token).rows()
 
@@ -272,7 +272,7 @@ def view_named(name: str) -> TakenView | None:
     if name in VIEWS or offer is None:
         return VIEWS.get(name)
 
-    def answer(shown: Shown) -> Answer:
+    def answer(shown: ShownView) -> Answer:
         return offer.asked(shown.reading, shown.ask.chosen)
 
     table = TableFile(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
@@ -331,10 +331,12 @@ async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
     if name == "reading.py":
         return program(desk, ask)
     plans = [await asked_maps.at_hand(desk, ask.as_map())] if ask.view == "map" else []
-    return await desk.from_hand(ask, lambda turn: _made(name, Shown(turn, ask, plans, desk.surveys)).encode(), request)
+    return await desk.from_hand(
+        ask, lambda turn: _made(name, ShownView(turn, ask, plans, desk.surveys)).encode(), request
+    )
 
 
-def _made(name: str, shown: Shown) -> str:
+def _made(name: str, shown: ShownView) -> str:
     view, (stem, _, kind) = view_named(shown.ask.view), name.rpartition(".")
     assert view is not None, "a view without files has none to be made"
     if kind == "csv":
