@@ -103,7 +103,7 @@ class Bank:
 
 
 @dataclass(frozen=True)
-class Source:
+class BankTexts:
     """Texts that a bank can be made of: what they are called, what tells them from others, the way through them."""
 
     name: str
@@ -111,13 +111,13 @@ class Source:
     lines: Callable[[], Iterator[str]]
 
 
-def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> Source:
+def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> BankTexts:
     """The project's sentences (None), a text file with one text a line (its path), or a list of texts.
 
     Raises InputError for a file that is not there, or anything else.
     """
     if texts is None:
-        return Source(
+        return BankTexts(
             SENTENCES, None, lambda: iter((files("headscope.reading") / "sentences.txt").read_text("utf-8").split("\n"))
         )
     if isinstance(texts, (str, os.PathLike)):
@@ -126,12 +126,12 @@ def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> Source:
         if not path.is_file():
             raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")
         found = path.stat()
-        return Source(path.name, (path.resolve(), found.st_mtime_ns, found.st_size), lambda: _lines(path))
+        return BankTexts(path.name, (path.resolve(), found.st_mtime_ns, found.st_size), lambda: _lines(path))
     try:
         listed = tuple(texts_of(texts))
     except InputError as error:
         raise InputError(f"a bank's texts are the path of a text file, or a list of strings: {error}") from None
-    return Source(f"{len(listed):,} texts", listed, lambda: iter(listed))
+    return BankTexts(f"{len(listed):,} texts", listed, lambda: iter(listed))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _lines(path: Path) -> Iterator[str]:
         raise InputError(f"the file {str(path)!r} is no UTF-8 text: {error}.") from None
 
 
-def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model") -> Bank:
+def bank_of(bench: Bench, texts: BankTexts, size: int = 2000, mask: Mask = "model") -> Bank:
     """See `Scope.bank`: the first texts that give `size` outputs, whichever one of them is left out."""
     size = number(size, range(2, sys.maxsize), f"the size of a bank is {size!r}; it is a number of outputs, 2 or more.")
     one_of("mask", mask, MASKS)
@@ -172,7 +172,7 @@ class _SoFar:
 
 
 @alone()
-def _filled(bench: Bench, source: Source, size: int, mask: Mask, so_far: Hashable) -> Bank:
+def _filled(bench: Bench, source: BankTexts, size: int, mask: Mask, so_far: Hashable) -> Bank:
     """`so_far`: where it is kept what was read, for work that is ended before its time and asked for again."""
     texts, ordinary = _enough(bench, source, size)
     if bench.opened.model.device.type == "cpu":
@@ -205,7 +205,7 @@ def _filled(bench: Bench, source: Source, size: int, mask: Mask, so_far: Hashabl
     )
 
 
-def _enough(bench: Bench, source: Source, size: int) -> tuple[list[str], list[list[Token]]]:
+def _enough(bench: Bench, source: BankTexts, size: int) -> tuple[list[str], list[list[Token]]]:
     """The first texts, each once, that have `size` ordinary tokens whichever is left out, and each one's; InputError
     where there are not so many."""
     texts: dict[str, list[Token]] = {}
