@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Figure = Literal["in_text", "own", "carry", "signal"]
 
 
-class Word(NamedTuple):
+class FigureWords(NamedTuple):
     """A figure's title, what it is, and what it is held against."""
 
     title: str
@@ -17,13 +17,13 @@ class Word(NamedTuple):
 
 CHANCE = "chance"
 EVEN = "even attention"
-GLOSSARY: dict[Figure, Word] = {
-    "in_text": Word("In text", "how often the vocabulary’s nearest token is one of the text", CHANCE),
-    "own": Word("Own", "how much nearer an output is to its own token than the text’s other outputs are", EVEN),
-    "carry": Word(
+GLOSSARY: dict[Figure, FigureWords] = {
+    "in_text": FigureWords("In text", "how often the vocabulary’s nearest token is one of the text", CHANCE),
+    "own": FigureWords("Own", "how much nearer an output is to its own token than the text’s other outputs are", EVEN),
+    "carry": FigureWords(
         "Carry", "how much nearer an output is to what the head attends to than to the rest of the text", EVEN
     ),
-    "signal": Word("Signal", "how well outputs tell this text’s tokens from another text’s", CHANCE),
+    "signal": FigureWords("Signal", "how well outputs tell this text’s tokens from another text’s", CHANCE),
 }
 CHANCE_SAYS = "Chance is the same figure for outputs of other documents, at about the same positions."
 EVEN_SAYS = "Even attention is the same head, had it attended alike to all that it may see."
