@@ -84,7 +84,7 @@ def fit_maps(
     What is found at each distance of each network is kept in `directory` when it is there. The InputError of texts that
     are too few is an answer too.
     """
-    files = _Files(directory, survey.manifest["texts"]["sha256"])
+    files = _PieceFiles(directory, survey.manifest["texts"]["sha256"])
     own: list[Piece] = [*(OfDistance(None, offset) for offset in OFFSETS), OfHeads()]
     of_twins = [OfDistance(seed, offset) for seed in range(FEWEST_TWINS) for offset in TWIN_OFFSETS]
     left: dict[Piece, int] = {piece: 1 for piece in (*own, *of_twins) if not files.has(piece)}
@@ -216,7 +216,7 @@ class _Hits:
 
 
 @dataclass(frozen=True)
-class _Files:
+class _PieceFiles:
     """What was found of each piece, a file each, sealed with the texts that it was found on."""
 
     directory: Path
