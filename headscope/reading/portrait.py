@@ -33,7 +33,7 @@ _WRITES = {
 }
 
 
-class _Found(NamedTuple):
+class _ListedToken(NamedTuple):
     """A listed token, in the order in which one is nearer than another."""
 
     rank: int
@@ -85,12 +85,12 @@ class Portrait(Answer):
         )
 
     @cached_property
-    def _found(self) -> _Found | None:
+    def _found(self) -> _ListedToken | None:
         """The token of the text that is listed nearest to any head's output."""
         near = self.near
         columns = zip(*(of_all.tolist() for of_all in (near.ranks, near.distances, near.ids, near.kinds)), strict=True)
         listed = [
-            _Found(rank, number(apart) or 0.0, head, id)
+            _ListedToken(rank, number(apart) or 0.0, head, id)
             for head, of_one in enumerate(columns)
             for rank, apart, id, kind in zip(*of_one, strict=True)
             if rank and KINDS[kind] in ("own", "text")
