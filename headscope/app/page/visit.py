@@ -43,7 +43,7 @@ AskAtlas = Callable[[Question, int], Atlas]
 
 
 @dataclass(frozen=True)
-class _Found:
+class _TokenTables:
     """A token's tables of one layer."""
 
     near: Neighbors
@@ -93,7 +93,7 @@ def surveyed(survey: SurveyedRecord | None) -> VisitStepRecord:
     return _step("What many texts say", f"That was one text, and one text proves nothing. {says}", 0, view="survey")
 
 
-def _own(found: list[_Found], vocabulary: int) -> VisitStepRecord:
+def _own(found: list[_TokenTables], vocabulary: int) -> VisitStepRecord:
     """The head of layer 0 that is nearest to its own token."""
     firsts = [(first, one) for one in found if (first := one.first("own"))]
     if firsts:
@@ -115,7 +115,7 @@ def _own(found: list[_Found], vocabulary: int) -> VisitStepRecord:
     return _step("No head keeps its token", says, one.hidden, token=one.token.position, head=head)
 
 
-def _elsewhere(reading: Reading, found: list[_Found]) -> list[VisitStepRecord]:
+def _elsewhere(reading: Reading, found: list[_TokenTables]) -> list[VisitStepRecord]:
     """The head of layer 0 that is nearest to another token of the text, and where it looked."""
     firsts = [(first, one) for one in found if (first := one.first("text"))]
     if not firsts:
@@ -138,7 +138,7 @@ def _elsewhere(reading: Reading, found: list[_Found]) -> list[VisitStepRecord]:
     return [*steps, _looked(reading, one, head)]
 
 
-def _looked(reading: Reading, one: _Found, head: int) -> VisitStepRecord:
+def _looked(reading: Reading, one: _TokenTables, head: int) -> VisitStepRecord:
     """Where a head looked most, and whether that is near to what it wrote."""
     shares = reading.attention(one.token.position, 0).shares[head]
     most = reading.tokens[int(shares.argmax())]
@@ -201,7 +201,7 @@ def _bases(ask_atlas: AskAtlas, at: list[int]) -> list[VisitStepRecord]:
     return [*steps, _step(title, says, hidden, **view, reference="layer")]
 
 
-def _last(found: list[_Found], layer: int, vocabulary: int) -> VisitStepRecord:
+def _last(found: list[_TokenTables], layer: int, vocabulary: int) -> VisitStepRecord:
     """What the last layer is near to, at the first of the tokens whose tables are clean."""
     one = min(found, key=lambda one: one.hidden)
     token, heads, count = one.token, len(one.near.ids), len(one.nearest(_OF_TEXT))
@@ -216,8 +216,8 @@ def _last(found: list[_Found], layer: int, vocabulary: int) -> VisitStepRecord:
     return _step("At the top", says, one.hidden, token=token.position, layer=layer, head=head)
 
 
-def _tables(reading: Reading, layer: int, at: list[int]) -> list[_Found]:
-    return [_Found(one) for one in reading.ask_nearest(Question(layer), at).each()]
+def _tables(reading: Reading, layer: int, at: list[int]) -> list[_TokenTables]:
+    return [_TokenTables(one) for one in reading.ask_nearest(Question(layer), at).each()]
 
 
 def _all_heads(reference: Reference) -> Question:
