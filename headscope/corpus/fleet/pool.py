@@ -25,7 +25,7 @@ _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 @dataclass
-class _Place(Generic[T]):
+class _WorkerPlace(Generic[T]):
     """One worker, or where the next takes its place: what it is asked, and over which piece."""
 
     actor: Any
@@ -80,7 +80,7 @@ class Pool(Generic[T, R]):
 
     def run(self, handing: Handing[T], done: Callable[[T, R], None]) -> None:
         """Have every piece measured; `done` gets each with what was found. HeadscopeError where that fails."""
-        places = [self._begun(_Place[T](None)) for _ in range(self._workers)]
+        places = [self._begun(_WorkerPlace[T](None)) for _ in range(self._workers)]
         try:
             while not handing.over:
                 self._count(places)
@@ -103,7 +103,7 @@ class Pool(Generic[T, R]):
 
     def _take(
         self,
-        place: _Place[T],
+        place: _WorkerPlace[T],
         answer: WorkerReport | PieceResult[R] | Failure,
         handing: Handing[T],
         done: Callable[[T, R], None],
@@ -130,7 +130,7 @@ class Pool(Generic[T, R]):
         else:
             raise fault.error()
 
-    def _not_opened(self, place: _Place[T], fault: Failure, host: str) -> None:
+    def _not_opened(self, place: _WorkerPlace[T], fault: Failure, host: str) -> None:
         """A worker that never began: a sentence of headscope's own would be said again, so nobody follows it."""
         place.in_a_row += 1
         if fault.kind == "broken" and place.in_a_row < TRIES:
@@ -143,7 +143,7 @@ class Pool(Generic[T, R]):
         if not self._workers:
             raise fault.error() if fault.kind != "broken" else HeadscopeError(f"no worker could begin: {fault.told}.")
 
-    def _lost(self, place: _Place[T], fault: Failure, handing: Handing[T]) -> None:
+    def _lost(self, place: _WorkerPlace[T], fault: Failure, handing: Handing[T]) -> None:
         piece = self._laid_down(place)
         why = f"the worker on {place.host} was lost over {piece}: {fault.told}"
         place.host = None  # whatever follows, it is not to be had again
@@ -156,19 +156,19 @@ class Pool(Generic[T, R]):
             )
         self._begun(place)
 
-    def _begun(self, place: _Place[T]) -> _Place[T]:
+    def _begun(self, place: _WorkerPlace[T]) -> _WorkerPlace[T]:
         """Another worker at a place."""
         self._end(place)
         place.actor, place.host = self._staff.hire(), None
         place.asked = place.actor.open.remote(self._order)
         return place
 
-    def _laid_down(self, place: _Place[T]) -> T:
+    def _laid_down(self, place: _WorkerPlace[T]) -> T:
         piece, place.piece = place.piece, None
         assert piece is not None
         return piece
 
-    def _end(self, place: _Place[T]) -> None:
+    def _end(self, place: _WorkerPlace[T]) -> None:
         if place.actor is not None:
             self._staff.end(place.actor)
 
@@ -179,7 +179,7 @@ class Pool(Generic[T, R]):
             return Failure("broken", _told(error))
         return answer
 
-    def _count(self, places: Sequence[_Place[T]]) -> None:
+    def _count(self, places: Sequence[_WorkerPlace[T]]) -> None:
         at_work = sum(place.host is not None for place in places)
         if at_work != self._at_work:
             self._at_work = at_work
