@@ -175,5 +175,6 @@ def _against(
     whole, level, more = (_with_mean(sums, one) for one in (value, chance, paired - chance))
     n, n_paired = (_count(sums, name, len(value.value)) for name in (count, paired_count))
     return Figure(
-        statistic, n, _groups(whole), FigureNumbers.of(whole), n_paired, level.value, FigureNumbers.of(more), (whole, more)
+        statistic, n, _groups(whole), FigureNumbers.of(whole), n_paired, level.value, FigureNumbers.of(more),
+        (whole, more),
     )  # fmt: skip
