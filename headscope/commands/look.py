@@ -164,7 +164,7 @@ def look(
     if output is not None:
         views.to_write(output)
         spare(output, (lens, bank), model, adapter)
-    asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
+    asked = views.ViewOptions(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
         scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)
         if lens is not None:

@@ -26,7 +26,7 @@ Tables = Callable[[int], "list[RenderableType]"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ViewOptions:
     """The options that a view may depend on, as they were given; the library checks them.
 
     `choices`: those of a question of a reading that stand on the command line, by its names for them, and the token.
@@ -50,7 +50,7 @@ class LookView:
     tables: list[Tables] = field(default_factory=list)
 
 
-def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
+def heads(scope: Scope, reading: Reading, asked: ViewOptions, say: Say) -> LookView:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.reading.told import look_record
     from headscope.reading.why import together
@@ -88,7 +88,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     return shown
 
 
-def _verdict(reading: Reading, asked: Asked, bank: Bank | None) -> str:
+def _verdict(reading: Reading, asked: ViewOptions, bank: Bank | None) -> str:
     """What the layer, or the head that is asked why, writes of this text's own tokens, in words."""
     of = asked.question
     found = reading.standing(asked.token, of.layer or 0, of.space, of.reference, of.metric, of.use_position, bank=bank)
@@ -111,14 +111,14 @@ _SAYS = {
 }
 
 
-def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
+def view(name: str) -> Callable[[Scope, Reading, ViewOptions, Say], LookView]:
     """How a view is made: that of the heads, or what a reading answers by the name."""
     from headscope.reading.offers import offers
 
     return heads if name == "heads" else partial(_answered, offers()[name])
 
 
-def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
+def _answered(offer: Offer, scope: Scope, reading: Reading, asked: ViewOptions, say: Say) -> LookView:
     """An answer as it is; its record says what was read, and which token is selected, too."""
     from headscope.reading.atlas import Atlas
     from headscope.reading.told import read_record
