@@ -99,6 +99,16 @@ def test_no_files_import_each_other_in_a_circle():
     assert circle(FILES) == []
 
 
+def test_a_class_name_has_one_meaning():
+    names = [
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert {name for name in names if names.count(name) > 1} <= {"View"}  # which the reference and a benchmark have
+
+
 def test_nothing_stands_loose_in_the_root():
     loose = {path.name for path in PACKAGE.glob("*.py")}
     assert loose == {"__init__.py", "__main__.py", "errors.py", "scope.py"}
