@@ -30,7 +30,7 @@ from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
 from headscope.question.choices import SPACES, Mask, Space, StackName, What, one_of
-from headscope.question.given import as_seed, bytes_of, in_order, switch, text_of
+from headscope.question.given import as_seed, bytes_of, hearing, in_order, switch, text_of
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
@@ -135,7 +135,7 @@ class Scope(Stays):
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
         """
         memory = _memory(cache_bytes)
-        say = progress or (lambda step: None)
+        say = hearing(progress) or (lambda step: None)
         say("looking for the model")
         name = None if name is None else spelled(name, "the name of a model")
         adapter = None if adapter is None else spelled(adapter, "an adapter")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from headscope.errors import InputError, cut
 
+Hears = TypeVar("Hears")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([kKmMgGtT])([iI]?[bB]?)")
 
 
@@ -26,7 +27,7 @@ def in_order(given: object, what: str) -> list[Any]:
     if isinstance(given, Mapping) or hasattr(given, "columns"):
         raise InputError(f"{what} is a list, and a {kind} would give its keys: give its values, or its one column.")
     if not isinstance(given, Iterable) or isinstance(given, (str, bytes)) or getattr(given, "ndim", 1) == 0:
-        raise InputError(f"{what} is a list, not one {kind}: put it into brackets, [{given!r}].")
+        raise InputError(f"{what} is a list, not one {kind}: put it into brackets, [{cut(repr(given))}].")
     return list(given)
 
 
@@ -40,7 +41,7 @@ def texts_of(given: object) -> list[str]:
     texts = in_order(given, "texts")
     for place, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"texts is a list of strings, and what stands at place {place} is {text!r}.")
+            raise InputError(f"texts is a list of strings, and what stands at place {place} is {cut(repr(text))}.")
     return [str(text) for text in texts]
 
 
@@ -53,7 +54,8 @@ def numbers_of(given: object, what: str) -> list[int]:
     for place, one in enumerate(in_order(given, what)):
         plain = whole(one)
         if plain is None:
-            raise InputError(f"{what} is a list of whole numbers, and what stands at place {place} is {one!r}.")
+            shown = cut(repr(one))
+            raise InputError(f"{what} is a list of whole numbers, and what stands at place {place} is {shown}.")
         found.append(plain)
     return found
 
@@ -61,7 +63,7 @@ def numbers_of(given: object, what: str) -> list[int]:
 def text_of(given: object, what: str = "text") -> str:
     """A text as a plain string; InputError for anything else."""
     if not isinstance(given, str):
-        raise InputError(f"the {what} is a string, not {given!r}.")
+        raise InputError(f"the {what} is a string, not {cut(repr(given))}.")
     return str(given)
 
 
@@ -91,6 +93,13 @@ def switch(given: object, what: str) -> bool:
     if kind is bool or (kind.__module__, kind.__name__) in (("numpy", "bool"), ("numpy", "bool_")):
         return bool(given)
     raise InputError(f"{what} is True or False, not {cut(repr(given))}.")
+
+
+def hearing(given: Hears) -> Hears:
+    """What is told of progress, or None; InputError for what cannot be told anything (True, say)."""
+    if given is not None and not callable(given):
+        raise InputError(f"progress is a function that is told how far it is, or None, not {cut(repr(given))}.")
+    return given
 
 
 def number(given: object, among: range, sentence: str) -> int:

@@ -24,7 +24,7 @@ from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import WHAT, Candidates, Space, What, one_of
-from headscope.question.given import number
+from headscope.question.given import hearing, number
 from headscope.question.passage import Passage
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
@@ -182,6 +182,7 @@ class Bench(Stays):
         """Read every vocabulary token alone, and keep on disk what becomes of it; see `Scope.isolate`."""
         started = time.monotonic()
         one_of("part of the tokens read alone", what, WHAT)
+        progress = hearing(progress)
         self.check()  # else other weights' values would stand under the name of these
         alone = self.isolated.kept(what)
         done = alone.done()

@@ -330,3 +330,34 @@ def test_a_scope_has_part_in_the_memory_of_another(scope_of):
     assert first.memory.nbytes == second.memory.nbytes > 0
     with pytest.raises(InputError, match="cache_bytes is 'much'"):
         Scope.from_model(own.model, own.names.tokenizer, cache_bytes="much")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda scope: Scope.from_pretrained("demo", progress=True),
+        lambda scope: scope.isolate(progress=True),
+        lambda scope: scope.read(zoo.TEXT).map(method="pca", size=60, progress=True),
+    ],
+    ids=["from_pretrained", "isolate", "map"],
+)
+def test_a_progress_that_cannot_be_told_anything_is_refused(ask, scope_of):
+    with pytest.raises(InputError, match="progress is a function that is told how far it is, or None, not True"):
+        ask(scope_of("bert"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda scope: scope.read(ids=torch.ones(1, 500, dtype=torch.long)),
+        lambda scope: scope.read(ids=b"x" * 10_000),
+        lambda scope: scope.read(torch.zeros(300)),
+        lambda scope: scope.read_many(["a", torch.zeros(300)]),
+    ],
+    ids=["tensor of texts", "bytes", "no text", "no text among texts"],
+)
+def test_what_is_large_is_quoted_in_a_line(ask, scope_of):
+    with pytest.raises(InputError) as caught:
+        ask(scope_of("bert"))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250

@@ -13,7 +13,7 @@ from headscope.model.tokens import TokenNames
 from headscope.neighbors import distances
 from headscope.question import notes
 from headscope.question.choices import METHODS, OPEN_VECTORS, Vector, one_of
-from headscope.question.given import number
+from headscope.question.given import hearing, number
 from headscope.question.question import Question
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
@@ -45,7 +45,7 @@ class Plan:
 
     def map(self, progress: Tell | None) -> Map:
         """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
-        layouts = self.captured.bench.the(Layouts, Layouts)
+        progress, layouts = hearing(progress), self.captured.bench.the(Layouts, Layouts)
         layout = layouts.known(self.vectors, self.way)
         if layout is None:
             announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"
