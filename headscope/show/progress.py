@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ class Progress:
         self.total: int | None = None
         self._changed = changed
         self._begun, self._first = time.monotonic(), 0
+
+    @classmethod
+    def of(cls, given: object) -> Progress:
+        """What is given, or one that nobody hears; InputError for what is no progress (True, say)."""
+        if given is None or isinstance(given, Progress):
+            return given or cls()
+        raise InputError(
+            "progress is a Progress of headscope.show.progress, which tells a function how far it is, or None, not "
+            f"{cut(repr(given))}."
+        )
 
     def step(self, doing: str, total: int | None = None, done: int = 0) -> None:
         """Something else begins, and is counted anew; `done` of it were there before."""

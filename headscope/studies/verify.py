@@ -13,6 +13,7 @@ from headscope.model.capture.dissect import dissect
 from headscope.model.feed.projections import measure_projections, normalised_error
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
+from headscope.question.given import hearing
 from headscope.reading.bench import Bench
 from headscope.scope import Scope
 
@@ -47,7 +48,7 @@ class Verdict:
 @settled
 def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdict:
     """Run every check on an opened model; a check that raises has failed."""
-    say = progress or (lambda name: None)
+    say = hearing(progress) or (lambda name: None)
     bench, checks = scope.bench, []
     for name, run in _CHECKS:
         say(name)

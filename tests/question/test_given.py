@@ -14,11 +14,12 @@ from headscope import InputError, Scope
 from headscope.corpus.files import find_sources
 from headscope.question.given import bytes_of, in_order, numbers_of, whole
 from headscope.studies.capacity.options import CapacityOptions
-from headscope.studies.claims.run import ClaimsAsked
+from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.probes import fit_lens, recovery
 from headscope.studies.probes.texts import find_texts
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.run import Survey
+from headscope.studies.verify import verify
 
 TEXTS = zoo.CORPUS[:4]
 NUMBERS = [np.int64, np.uint8, np.array, torch.tensor, lambda n: torch.tensor(n, dtype=torch.int16)]
@@ -344,6 +345,25 @@ def test_a_scope_has_part_in_the_memory_of_another(scope_of):
 def test_a_progress_that_cannot_be_told_anything_is_refused(ask, scope_of):
     with pytest.raises(InputError, match="progress is a function that is told how far it is, or None, not True"):
         ask(scope_of("bert"))
+
+
+def _survey(scope, directory):
+    (directory / "texts.txt").write_text("\n".join(TEXTS))
+    return Survey.prepare(scope, [directory / "texts.txt"], directory / "out", SurveyOptions())
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda scope, directory: _survey(scope, directory).run(progress=True),
+        lambda scope, directory: settle(scope, ClaimsAsked(), progress=True),
+        lambda scope, directory: verify(scope, progress=True),
+    ],
+    ids=["survey", "claims", "verify"],
+)
+def test_so_is_that_of_a_study(ask, scope_of, tmp_path):
+    with pytest.raises(InputError, match=r"progress is a .* or None, not True"):
+        ask(scope_of("bert"), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class Run:
         where another run is at work in the directory.
         """
         with nullcontext() if self.directory is None else held(self.directory):
-            return self._run(progress or Progress(), hands or Here(self.scope))
+            return self._run(Progress.of(progress), hands or Here(self.scope))
 
     def _run(self, progress: Progress, hands: Hands) -> Capacity:
         fit: Fit | None = None

@@ -92,7 +92,7 @@ def settle(
     survey or a directory that do not fit.
     """
     where = None if directory is None else path_of(directory, "the directory of claims") / PARTS
-    run = _Run(hands or Here(scope), asked, where, progress or Progress())
+    run = _Run(hands or Here(scope), asked, where, Progress.of(progress))
     with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()
 

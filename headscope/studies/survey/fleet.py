@@ -66,7 +66,7 @@ def run_by(
 
     It may be ended at any time, and run again. Raises HeadscopeError, naming them, where shards were given up.
     """
-    progress = progress or Progress()
+    progress = Progress.of(progress)
     if not isinstance(hands, Workers):
         survey.run(nulls, progress, doing)
         return

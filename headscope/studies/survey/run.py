@@ -168,7 +168,7 @@ class Survey:
         is not measured here. Of a part no statistics are computed: `finish` does it, once all parts are there.
         `progress` is told, as `doing`, how many positions of one layer, view and mask are measured.
         """
-        nulls, progress = checked_nulls(nulls), progress or Progress()
+        nulls, progress = checked_nulls(nulls), Progress.of(progress)
         warm_up(wait=True)
         self.begin()
         stores = self._all(nulls)
