@@ -124,7 +124,8 @@ def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> BankTexts:
         refuse_remote([texts], "a bank is made of")
         path = path_of(texts, "the file of a bank's texts")
         if not path.is_file():
-            raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")
+            wrong = "is no regular file" if path.exists() else "is not there"
+            raise InputError(f"{str(texts)!r} {wrong}: a bank is made of a text file, one text a line.")
         found = path.stat()
         return BankTexts(path.name, (path.resolve(), found.st_mtime_ns, found.st_size), lambda: _lines(path))
     try:
@@ -221,6 +222,6 @@ def _enough(bench: Bench, source: BankTexts, size: int) -> tuple[list[str], list
     if outputs < size:
         raise InputError(
             f"{source.name}: {len(texts):,} texts give {outputs:,} outputs at tokens that are not special, and "
-            f"the bank is to hold {size:,}: give more texts, or a smaller size."
+            f"the bank is to hold {size:,}: give more texts, or in Python a smaller size."
         )
     return list(texts), list(texts.values())

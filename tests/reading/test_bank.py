@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from importlib.resources import files
 
@@ -134,10 +135,10 @@ def test_the_window_is_the_smallest_that_holds_enough(scope_of):
     [
         (
             {"texts": TEXTS, "size": 5000},
-            r"6 texts give \d+ outputs .* is to hold 5,000: give more texts, or a smaller",
+            r"6 texts give \d+ outputs .* is to hold 5,000: give more texts, or in Python a smaller size",
         ),
         ({"texts": []}, "0 texts give 0 outputs"),
-        ({"texts": "nowhere.txt"}, "no file 'nowhere.txt'"),
+        ({"texts": "nowhere.txt"}, "'nowhere.txt' is not there"),
         ({"texts": [1, 2]}, "path of a text file, or a list of strings"),
         ({"size": 1}, "2 or more"),
         ({"size": True}, "2 or more"),
@@ -172,3 +173,13 @@ def test_the_projects_sentences_are_many_varied_and_enough_for_the_demo_weights(
     assert len(bank) >= 2000
     assert not bank.notes
     assert len(set(bank.ids.tolist())) > 500
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe"])
+def test_what_is_no_file_to_be_read_twice_is_not_said_to_be_nowhere(scope_of, tmp_path, kind):
+    place = tmp_path / "texts"
+    os.mkfifo(place) if kind == "pipe" else place.mkdir()
+    with pytest.raises(InputError, match=r"texts' is no regular file: a bank is made of a text file"):
+        scope_of("bert").bank(place)
+    with pytest.raises(InputError, match=r"nowhere' is not there: a bank is made of a text file"):
+        scope_of("bert").bank(tmp_path / "nowhere")
