@@ -39,15 +39,15 @@ def scan(
     if batch.targets.shape[1] > FEW:
         return torch_tiles.scan(batch, metrics, k, allowed, marks)
     work = _Work.of(batch, metrics, allowed, marks)
-    cut = _Cut.of(work)
-    starts = range(0, len(work.allowed), cut.stretch)
+    tiling = _Tiling.of(work)
+    starts = range(0, len(work.allowed), tiling.stretch)
     notes = KernelNotes.empty(work.row, work.starts, work.marks, len(starts), k, _ROOM)
-    spread(lambda one: work.scan(notes, cut, *one), list(enumerate(starts)))
+    spread(lambda one: work.scan(notes, tiling, *one), list(enumerate(starts)))
     return {metric: notes.findings(m) for m, metric in enumerate(metrics)}
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Tiling:
     """How a scan falls apart: the vocabulary into stretches, those into tiles, and a head's lanes into groups."""
 
     stretch: int  # in tokens
@@ -55,7 +55,7 @@ class _Cut:
     lanes: int  # of a group
 
     @classmethod
-    def of(cls, work: _Work) -> _Cut:
+    def of(cls, work: _Work) -> _Tiling:
         heads, lanes, _ = work.vectors.shape
         vectors, tokens = work.additions.vectors.shape[1], len(work.allowed)
         group = min(lanes, max(1, _PRODUCTS // (heads * TOKENS)))
@@ -117,22 +117,22 @@ class _Work:
             marks[metrics[0]].isfinite().sum(1)[row].numpy(),
         )
 
-    def scan(self, notes: KernelNotes, cut: _Cut, at: int, first: int) -> None:
+    def scan(self, notes: KernelNotes, tiling: _Tiling, at: int, first: int) -> None:
         """Take notes on one stretch of the vocabulary."""
         _, lanes, width = self.vectors.shape
         notes.live[at], notes.listed[at] = self.live, 0
-        groups = [slice(lane, min(lane + cut.lanes, lanes)) for lane in range(0, lanes, cut.lanes)]
+        groups = [slice(lane, min(lane + tiling.lanes, lanes)) for lane in range(0, lanes, tiling.lanes)]
         # One product with both reads the vectors once.
         vectors = [torch.cat([self.additions.vectors, self.vectors[:, groups[0]]], 1)]
         vectors += [self.vectors[:, group].contiguous() for group in groups[1:]]
-        room = torch.empty(3, vectors[0][..., 0].numel() * cut.tokens)
+        room = torch.empty(3, vectors[0][..., 0].numel() * tiling.tokens)
         shifts = 0 if self.additions.shift is None else len(self.starts) - 1
         biases = self.additions.vectors.shape[1] - shifts
-        for start in range(first, min(first + cut.stretch, len(self.allowed)), cut.tokens):
-            tokens = slice(start, min(start + cut.tokens, first + cut.stretch, len(self.allowed)))
-            along = self._product(tokens, vectors[0], room[0], room[2], cut.tokens)
+        for start in range(first, min(first + tiling.stretch, len(self.allowed)), tiling.tokens):
+            tokens = slice(start, min(start + tiling.tokens, first + tiling.stretch, len(self.allowed)))
+            along = self._product(tokens, vectors[0], room[0], room[2], tiling.tokens)
             for group, of_group in zip(groups, vectors, strict=True):
-                product = self._product(tokens, of_group, room[1], room[2], cut.tokens) if group.start else along
+                product = self._product(tokens, of_group, room[1], room[2], tiling.tokens) if group.start else along
                 read_products(
                     start, tokens.stop - start, (group.start, group.stop), product, along, (shifts, biases),
                     self.source.norms.numpy(), self.source.stock.lengths.numpy(), self._along_bias, self.allowed,
