@@ -17,7 +17,7 @@ _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have t
 
 
 @dataclass(frozen=True)
-class Room:
+class NotesRoom:
     """Where there is no more of it, a row is left to float64."""
 
     spare: int  # places in a row's pool beside k: ties and near-ties at the k-th
@@ -42,7 +42,7 @@ class KernelNotes:
     listed: Array  # [cut, head, 2], how many doubtful and how many aside
 
     @classmethod
-    def empty(cls, row: Array, starts: Array, marks: Array, cuts: int, k: int, room: Room) -> "KernelNotes":
+    def empty(cls, row: Array, starts: Array, marks: Array, cuts: int, k: int, room: NotesRoom) -> "KernelNotes":
         """For rows [head, lane], −1 where padded, in order of place, starts [place + 1], of so many marks each."""
         heads, metrics, lanes, targets = marks.shape
         shape = cuts, heads, metrics, lanes

@@ -14,7 +14,7 @@ from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan import torch_tiles
-from headscope.neighbors.scan.numba_notes import KernelNotes, Room
+from headscope.neighbors.scan.numba_notes import KernelNotes, NotesRoom
 from headscope.neighbors.scan.numba_products import read_products
 from headscope.neighbors.scan.numba_scores import FEW, TOKENS
 from headscope.neighbors.scan.torch_rows import Additions, multiply, narrow, roundings
@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 _PRODUCTS = 2**18  # at a time: with what is not added up yet, what a core's second cache holds
 _MOST_TOKENS = 1024  # of a tile, where the queries are few
 _PIECES = 4  # for each thread: whoever shares its core with another program then holds up the rest for a short while
-_ROOM = Room(1024, 1024)  # a row more in float64 would be dear: the vocabulary's rows are made for it
+_ROOM = NotesRoom(1024, 1024)  # a row more in float64 would be dear: the vocabulary's rows are made for it
 
 
 def scan(

@@ -12,7 +12,7 @@ from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, scan_head
-from headscope.neighbors.scan.numba_notes import KernelNotes, Room
+from headscope.neighbors.scan.numba_notes import KernelNotes, NotesRoom
 from headscope.neighbors.scan.numba_scores import TOKENS
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import METRICS, Metric
@@ -31,7 +31,7 @@ def scan(
     # Two stretches a thread at least, or one thread would wait for the other's last.
     size = -(-tokens // (-(-2 * threads() // heads) * TOKENS)) * TOKENS
     starts = range(0, tokens, size)
-    room = Room(_SPARE + min(k, _SPARE), _DOUBTS * max(1, width // 64))
+    room = NotesRoom(_SPARE + min(k, _SPARE), _DOUBTS * max(1, width // 64))
     notes = KernelNotes.empty(work.row, work.starts, work.marks, len(starts), k, room)
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
     spread(lambda task: work.scan(notes, *task), tasks)
