@@ -180,3 +180,16 @@ def test_the_view_is_in_the_address_and_scrolls_in_its_own_container(page: Brows
     assert page.js(
         "[...document.querySelectorAll('#glance .chosen')].map((e) => [e.dataset.layer, e.dataset.head])"
     ) == [["2", "4"]]
+
+
+@pytest.mark.slow
+@pytest.mark.engines(long=("firefox", "webkit"))
+def test_a_head_at_the_end_of_the_table_leads_to_the_top_of_its_view(page: Browser, server: Server) -> None:
+    page.open(f"{server.address}/?view=layers")
+    page.wait("document.querySelectorAll('#glance tbody tr').length === 72 && !document.querySelector('[data-busy]')")
+    page.wait("!document.querySelector('#status').textContent && !document.querySelector('#glance [aria-busy=true]')")
+    page.click("#glance tbody tr:last-child th button")
+    page.wait("document.querySelector('#title').textContent.startsWith('Layer 5: ')")
+    title, bar = "document.querySelector('#title')", "document.querySelector('#bar')"
+    page.wait(f"{title}.getBoundingClientRect().top >= {bar}.getBoundingClientRect().bottom")
+    page.wait(f"{title}.getBoundingClientRect().bottom < innerHeight")

@@ -44,9 +44,8 @@ export function closed(state, server) {
 function other(state, server) {
   if (state.compare === "none" || closed(state, server)[state.compare]) return null;
   const { other_text: text, other_model: model } = state;
-  if (state.compare === "text") return text ? { text } : null;
-  if (state.compare === "model") return { model };
-  return state.compare === "reference" ? { reference: otherReference(state) } : { mask: state.compare };
+  if (state.compare === "text" && !text) return null;
+  return { text: { text }, model: { model }, reference: { reference: otherReference(state) } }[state.compare] ?? { mask: state.compare };
 }
 
 /** The question that a view asks, and the route that answers it. */

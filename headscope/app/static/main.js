@@ -144,6 +144,7 @@ function change(choice) {
   const next = { ...state, why: null, ...choice };
   if (next.view !== state.view || "classroom" in choice) held.clear(); // what is drawn is starred for good
   if ("classroom" in choice) keep("classroom", choice.classroom);
+  if (next.view !== state.view && byId("title").getBoundingClientRect().top < 0) byId("title").scrollIntoView({ behavior: "instant" }); // another view is read from its top
   if (address(next) === address(state)) return;
   const another = JSON.stringify(given(next)) !== JSON.stringify(given(state));
   state = next;
