@@ -14,9 +14,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from headscope.cores.pool import spread
-from headscope.neighbors import Backend, Nearest, Place, Table, backend_in_use, search, warm_up
+from headscope.neighbors import Backend, Nearest, Place, Shared, Table, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
 from headscope.neighbors.scan import torch_tiles
+from headscope.neighbors.shared import Numbers, Stock
 from headscope.question.choices import METRICS, Metric
 from tests.neighbors.brute import random_case
 
@@ -163,6 +164,28 @@ def test_warming_up_compiles_everything_that_a_search_calls() -> None:
     assert len(scan_head.signatures) == 1
 
 
+def test_warming_up_compiles_what_a_search_of_shared_vectors_calls() -> None:
+    pytest.importorskip("numba")
+    warm_up(wait=True)
+    from headscope.neighbors.scan.numba_products import read_products
+
+    draw = torch.Generator().manual_seed(28)
+    stock, matrix = Stock(torch.randn(50, 8, generator=draw), torch.full((50,), 9.0)), torch.ones(2, 8, 4)
+    places = [Place.none, Place(bias=torch.ones(2, 4)), Place(torch.ones(50), torch.ones(2, 4))]
+    for bias in (torch.zeros(2, 4), torch.ones(2, 4)):
+        part = Shared.of(stock, matrix, bias, Numbers.of(stock, matrix, bias))
+        for source, count in ((part, 2), (Shared.joined([part, part]), 3)):
+            queries, own = torch.randn(count, len(source.bias), 4, generator=draw), torch.arange(count)
+            for some, at in ((places[:1], own * 0), (places, own % 3)):
+                scaled = [
+                    Place(*(None if x is None else x.repeat(len(source.bias) // len(x), 1) if x.dim() == 2 else x
+                            for x in (place.scale, place.shift, place.bias)))
+                    for place in some
+                ]  # fmt: skip
+                search(source, scaled, queries, own, place_of=at, metrics=METRICS)
+    assert len(read_products.signatures) == 1
+
+
 _WITHOUT_CACHE = """
 import sys, time
 sys.dont_write_bytecode = True
@@ -217,8 +240,57 @@ def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
     )
     assert done.stdout.strip() == "[[[0, 1, 2]]]"
     assert done.stderr.strip().splitlines() == [
-        "the compiled search cannot be loaded, so torch does the work: numba needs another numpy"
+        "the compiled search cannot be loaded, so torch does the work, which is slower: numba needs another numpy."
     ]
+
+
+@pytest.mark.slow
+def test_where_what_numba_keeps_is_damaged_torch_goes_on_and_says_where_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", _BROKEN]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    assert run().stderr == ""
+    for path in tmp_path.rglob("*scan_head*.nbi"):
+        path.write_bytes(path.read_bytes()[:100])
+    done = run()
+    assert done.stdout.strip() == "[[[0, 1, 2]]]"
+    assert "so torch does the work, which is slower: " in done.stderr
+    assert f"remove what numba keeps in {tmp_path}" in done.stderr
+
+
+_FORKED = """
+import os, sys, threading
+import torch
+from headscope.neighbors import Place, Table, search, warm_up
+
+torch.set_num_threads(1)  # OpenMP does not live through a fork otherwise
+table = Table.pack(torch.eye(8)[None], torch.zeros(1, 8))
+asked = (table, [Place.none], torch.arange(8.0, 0, -1)[None, None], torch.tensor([0]))
+search(*asked, k=3)
+warm_up(after=60 if sys.argv[1] == "before" else 0)
+while sys.argv[1] == "meanwhile" and "numba" not in sys.modules:
+    pass
+if os.fork() == 0:
+    warm_up(wait=True)
+    print(search(*asked, k=3)["cosine"].ids.tolist(), flush=True)
+    os._exit(0)
+os.wait()
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_forked_child_does_not_wait_for_what_its_parent_was_loading(when: str) -> None:
+    pytest.importorskip("numba")
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED, when]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    assert done.stdout.strip() == "[[[0, 1, 2]]]"
 
 
 @pytest.mark.slow(cases=1)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import os
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from headscope.cores import beside
+from headscope.errors import clause
 from headscope.neighbors.batch import Batch, batches, pair_distances
 from headscope.neighbors.coarse import WIDTH
 from headscope.neighbors.scan import torch_tiles
@@ -110,6 +113,21 @@ def _loading(after: float = 0.0) -> Future[Compiled]:
         return _compiled
 
 
+def _after_fork() -> None:
+    """What was being loaded when the process forked stays half done in the child, where nobody goes on with it."""
+    global _lock, _compiled
+    _lock = threading.Lock()
+    if _compiled is not None and not _compiled.done():
+        _compiled = None
+        if "numba" in sys.modules:
+            _compiled = Future()
+            _compiled.set_exception(RuntimeError("this process forked from one that was loading it"))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _load_into(loading: Future[Compiled], after: float) -> None:
     try:
         begin = monotonic() + after
@@ -133,10 +151,21 @@ def _load() -> Compiled:
             stock, eye, none = Stock(torch.eye(4), torch.ones(4)), torch.eye(4)[None], torch.zeros(1, 4)
             _try(compiled.shared, Shared.of(stock, eye, none, Numbers.of(stock, eye, none)), 1)
     except Exception as error:
-        log.warning("the compiled search cannot be loaded, so torch does the work: %s", error)
+        log.warning(
+            "the compiled search cannot be loaded, so torch does the work, which is slower: %s.%s",
+            clause(error),
+            _kept(),
+        )
         log.debug("this is how it failed", exc_info=True)
         raise
     return compiled
+
+
+def _kept() -> str:
+    """What to do where numba was loaded, and what it keeps on disk may be damaged."""
+    kernel = sys.modules.get("headscope.neighbors.scan.numba_kernel")
+    place = None if kernel is None else kernel.scan_head.stats.cache_path
+    return "" if place is None else f" If that goes on, remove what numba keeps in {place}."
 
 
 def _try(engine: Engine, source: Source, count: int) -> None:
