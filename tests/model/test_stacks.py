@@ -92,6 +92,14 @@ def test_the_start_of_a_decoder_is_looked_for_where_generate_does(kind, told):
     assert reading.tokens[0].id == 3
 
 
+def test_where_two_configs_name_another_start_of_a_decoder_it_is_that_of_generate(kind):
+    model, tokenizer = zoo.build(f"{kind}/decoder")
+    model.config.decoder_start_token_id, model.generation_config.decoder_start_token_id = 2, 3
+    begun = model.generate(torch.tensor([[5, 6]]), max_new_tokens=1)
+    reading = Scope.from_model(model, tokenizer, stack="decoder").read(zoo.TEXT)
+    assert reading.tokens[0].id == int(begun[0, 0]) == 3
+
+
 def test_the_start_of_a_decoder_is_read_from_a_directorys_generation_config(tmp_path, kind):
     model, tokenizer = zoo.build(f"{kind}/decoder")
     model.generation_config.decoder_start_token_id = 3

@@ -99,7 +99,7 @@ def _start(model: PreTrainedModel, decoder: PreTrainedModel) -> int | None:
     """The token that begins a decoder's text, where `generate` of transformers looks for it."""
     generation = getattr(model, "generation_config", None)
     start, begin = _STARTS
-    told = [(one, start) for one in (model.config, generation)]
+    told = [(one, start) for one in (generation, model.config)]
     told += [(one, begin) for one in (generation, decoder.config)]
     found = (getattr(one, name, None) for one, name in told)
     return next((int(id) for id in found if isinstance(id, int)), None)
