@@ -50,8 +50,8 @@ def _scores(batch: Batch, metric: Metric) -> tuple[torch.Tensor, torch.Tensor, t
     if isinstance(source, Shared):
         vectors, pull = narrow(batch.drawn.queries.unflatten(0, (1, -1)).transpose(0, 1))
     vectors = torch.cat([additions.vectors, vectors], 1)
-    products = torch.empty(*vectors.shape[:2], tokens.stop)
-    multiply(source, slice(None), tokens, vectors, products)
+    products, spare = torch.empty(2, *vectors.shape[:2], tokens.stop)
+    multiply(source, slice(None), tokens, vectors, products, spare)
     along, product = products.tensor_split([additions.vectors.shape[1]], 1)
     tile = Tile.of(additions, source, slice(None), tokens, along, source.finite)
     weights = weigh(tile, metric, additions.cap, z.shape[2])
@@ -82,7 +82,7 @@ def _exact(batch: Batch, metric: Metric) -> torch.Tensor:
     return dot - 0.5 * encoded.square().sum(2) if metric == "euclidean" else dot
 
 
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [_held, _not_held])
 @pytest.mark.parametrize("metric", METRICS)
 @settings(max_examples=60, deadline=None)

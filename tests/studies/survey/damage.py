@@ -114,11 +114,13 @@ def make_to_fit(directory: Path) -> None:
     try:
         manifest = sealed({name: told for name, told in json.loads(path.read_text()).items() if name != "checksum"})
         path.write_text(json.dumps(manifest))
-        for sums in directory.rglob("checksums.json"):
+        for sums in filter(Path.is_file, directory.rglob("checksums.json")):  # and no device without end
             told = json.loads(sums.read_text())
             told["survey"] = identity(manifest)
             for name in told["files"]:
                 file = sums.parent / name
+                if not file.is_file():
+                    return
                 told["files"][name] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
             sums.write_text(json.dumps(told))
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
