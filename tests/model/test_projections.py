@@ -10,11 +10,11 @@ import zoo
 from headscope import InputError
 from headscope.model.feed.projections import normalised_error
 
-VALUES_NORMALISED = {"deepseek-v2", "deepseek-v3", "gemma4-text"}
+VALUES_NORMALISED = {"deepseek-v2", "deepseek-v3", "deepseek-v3.2", "gemma4-text"}
 NORMALISED_AFTERWARDS = {
     *VALUES_NORMALISED,
-    *("apertus", "dots1", "embeddinggemma", "exaone4", "gemma3", "gemma3-vl", "glm4-moe", "olmo2", "olmo3", "olmoe"),
-    *("persimmon", "qwen3", "qwen3-moe"),
+    *("apertus", "chameleon", "dots1", "embeddinggemma", "exaone4", "gemma3", "gemma3-vl", "glm4-moe", "minimax-m3"),
+    *("olmo2", "olmo3", "olmoe", "persimmon", "qwen3", "qwen3-moe"),
 }
 
 
