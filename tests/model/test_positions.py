@@ -64,6 +64,13 @@ def test_a_token_is_its_own_encoding_in_padded_batches(name, scope):
         assert alone.spots == reading.spots
 
 
+def test_keys_turn_where_a_models_own_index_has_no_place_for_a_token_alone(scope_of):
+    """MiniMax M3 looks for its blocks of keys at the place that it is told, which no text of one token has."""
+    reading = scope_of("minimax-m3").read(zoo.TEXT)
+    assert len(reading.tokens) > 2 * 2  # blocks are of 2
+    assert missed(reading) < 2e-5
+
+
 @pytest.mark.parametrize("of", ["marian/encoder", "marian/decoder"])
 def test_a_table_of_sines_is_returned_once_for_all_texts_of_a_batch(scope_of, of):
     for reading in scope_of(of).read_many([zoo.TEXT, "A bird."]):

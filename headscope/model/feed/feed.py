@@ -207,10 +207,11 @@ class Feed(Runs):
         size = max(1, self._chunk // length)
         return torch.cat([self._chunked(chunk, one) for chunk in rows.split(size)])
 
-    def told(self, rows: Tensor, layer: int, part: Part, spot: Spot) -> Tensor:
+    def told(self, rows: Tensor, layer: int, part: Part, spot: Spot, *, counted: bool) -> Tensor:
         """As `projected`, by texts of one token whose attention module is told what it is told at the spot.
 
-        The same where the attention knows the position from its arguments alone, and a long text cheaper.
+        The same where the attention knows the position from its arguments alone, and a long text cheaper. Not
+        `counted`: it is told numbers (cosines and sines) and no places, at which it may look for keys (MiniMax M3).
         """
         attention = self.anatomy.blocks[layer].attention
         heard: dict[Path, Tensor] = {}
@@ -218,7 +219,8 @@ class Feed(Runs):
         def listen(hooks: ExitStack, recorder: Recorder) -> None:
             def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 if is_recorded_by(recorder):
-                    heard.update(arguments(args, kwargs))
+                    found = dict(arguments(args, kwargs))
+                    heard.update(found if counted else {path: x for path, x in found.items() if _is_number(x)})
 
             self._skip_to(layer, hooks, recorder)
             hooks.callback(attention.register_forward_pre_hook(hook, with_kwargs=True).remove)
@@ -265,3 +267,8 @@ class Feed(Runs):
             if not torch.allclose(before, after):
                 return found
         return None
+
+
+def _is_number(given: Tensor) -> bool:
+    """Whether a tensor's entries are numbers to compute with (an angle, a bias), and no places or yes and no."""
+    return given.is_floating_point() or given.is_complex()

@@ -6,6 +6,8 @@ function differs by the turn and by nothing else, whatever the model does before
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,8 @@ def measure_turn(feed: Feed, layer: int, part: Part, spot: Spot) -> Tensor | Non
         return None
     fitted = torch.randn(2 * after.shape[-1], feed.anatomy.d_model, generator=generator).to(feed.device)
     still = feed.projected(fitted, layer, part)
-    for moved_by in (feed.told, feed.projected):
+    # Places come after numbers: one that is not in a text of one token is an error there, and on a GPU the last of all.
+    for moved_by in (partial(feed.told, counted=False), partial(feed.told, counted=True), feed.projected):
         moved = moved_by(fitted, layer, part, spot)
         products = torch.einsum("nhd,nhe->hde", still.double(), moved.double())
         u, _, v = torch.linalg.svd(products)
