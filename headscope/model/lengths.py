@@ -25,9 +25,9 @@ def alike(lengths: Sequence[int], tokens: int, together: int | None = None) -> I
 
 
 def apart(one: int, other: int, together: int | None) -> bool:
-    """Whether texts of two lengths must not be padded to one, for the model would count the shorter otherwise.
+    """Whether texts of two lengths must not be padded to one, for the model would read the shorter otherwise.
 
-    `together`: the length up to which it counts all alike; None: always.
+    `together`: the length up to which it reads all alike; None: always.
 
     >>> apart(3, 9, None), apart(3, 9, 12), apart(3, 9, 8), apart(9, 9, 8)
     (False, False, True, False)

@@ -290,7 +290,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, _two(probe))
         feed = Feed(model, anatomy, positions, finite)
-        if feed.counts_padding:
+        if anatomy.picks or feed.counts_padding:
             positions = replace(positions, together=0)
         unused = () if differences is None else differences.beside(anatomy.used)
         opened = Opened(stack, names, anatomy, positions, feed, probe, unused)

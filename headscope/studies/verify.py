@@ -130,12 +130,12 @@ def _mask(mask: Mask) -> Callable[[Bench, str], Check]:
 
 def _padding(bench: Bench, name: str) -> Check:
     opened = bench.opened
-    most = opened.positions.together  # longer texts are not padded to one length: the model would count them otherwise
+    most = opened.positions.together  # longer texts are not padded to one length: the model would read them otherwise
     text, other = opened.probe[:, :most].tolist()  # another text beside it: of the same, what leaked would be no other
     short = text[: max(1, len(text) // 2)]
     if most is not None and len(other) < 2:
         return Check(
-            name, None, "texts of different lengths are not padded to one: the model would count them otherwise"
+            name, None, "texts of different lengths are not padded to one: the model would read them otherwise"
         )
     alone, together = opened.run([short], "model")[0].z, opened.run([other, short], "model")[1].z
     error = float((alone - together).abs().amax() / alone.abs().amax())

@@ -113,6 +113,28 @@ def test_texts_read_together_equal_texts_read_alone(scope):
             assert torch.allclose(getattr(together, part), getattr(alone, part), atol=1e-5)
 
 
+def test_what_a_model_picks_to_look_at_is_not_picked_by_the_length_of_another_text(scope_of):
+    """DeepSeek-V3.2 picks by scores behind a ReLU: of many that are 0, torch's topk takes others in a wider row."""
+    scope = scope_of("deepseek-v3.2")
+    texts = [zoo.TEXT, "Fruit flies like a banana and an arrow.", "Time flies like an arrow and a banana."]
+    seen = 0
+    for mask in ("model", "full"):
+        for together, text in zip(scope.read_many(texts, mask), texts, strict=True):
+            alone = scope.read(text, mask)
+            assert torch.allclose(together.pattern, alone.pattern, atol=1e-5)
+            assert torch.allclose(together.z, alone.z, atol=1e-5)
+            seen += len(alone.tokens)
+    assert seen > 6 * 8
+
+
+def test_only_a_model_that_picks_what_its_heads_see_has_its_texts_apart(scope_of):
+    """Experts are picked behind the attention, and MiniMax M3's blocks by scores that are never equal."""
+    apart = {
+        name: scope_of(name).bench.opened.positions.together for name in ("deepseek-v3.2", "minimax-m3", "mixtral")
+    }
+    assert apart == {"deepseek-v3.2": 0, "minimax-m3": None, "mixtral": None}
+
+
 def test_padding_changes_nothing_under_another_mask_either(scope):
     texts = [zoo.TEXT, "A bird."]
     for mask in ("full", "causal"):

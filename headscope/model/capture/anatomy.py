@@ -42,6 +42,7 @@ class Anatomy:
     arithmetic: Arithmetic  # of the heads' projections
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
     writes_over: bool  # in place, over what a module returned or was given
+    picks: bool  # which positions the heads look at, from the whole length that a text is padded to
     numbers: tuple[int, ...] = ()  # which of the model's own layers these are, where others do not run on a text
 
     @cached_property

@@ -24,6 +24,7 @@ from headscope.model.capture.capture import (
 )
 from headscope.model.capture.output_projection import output_projection
 from headscope.model.capture.passes import AttentionCall, recording
+from headscope.model.capture.picking import Picking
 from headscope.model.capture.precision import exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
 from headscope.model.capture.trace import Call, Trace, descendants
@@ -49,8 +50,9 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
 
 def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     trace = Trace()
+    picking = Picking(trace, probe.shape[1])
     everything = torch.ones_like(probe)
-    with prepared(model), trace.watching(model), recording(trace, everything):
+    with prepared(model), trace.watching(model), recording(trace, everything), picking:
         made = model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
@@ -92,6 +94,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         arithmetic=arithmetic,
         used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
         writes_over=trace.written_over,
+        picks=picking.is_before_attention(calls),
         numbers=_numbers(trace, calls, model),
     )
 

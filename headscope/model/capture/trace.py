@@ -67,6 +67,11 @@ class Trace:
                 hooks.callback(module.register_forward_hook(self._leave).remove)
             yield
 
+    @property
+    def inside(self) -> tuple[Call, ...]:
+        """The calls that the pass is in just now, outermost first."""
+        return tuple(self._stack)
+
     def calls_of(self, module: nn.Module) -> int:
         """How many calls of a module have begun."""
         return self._counts.get(module, 0)

@@ -36,7 +36,7 @@ class Positions:
     Empty `modules`: the model's input carries no position (RoPE, ALiBi, relative biases act in the attention). `told`:
     paths of the blocks' arguments that hold something for each position, with its axis from the end. `limit`: how
     many positions there are (None: no limit). `together`: up to which length texts that are padded to one length are
-    counted as they are alone (None: always). `types`: modules that return a vector for each token type (of the first
+    read as they are alone (None: always). `types`: modules that return a vector for each token type (of the first
     and the second text of a pair).
     """
 
