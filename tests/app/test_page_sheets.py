@@ -26,7 +26,10 @@ TABLE = """(() => {
     seen.querySelectorAll(unseen).forEach((e) => e.remove());
     return seen.textContent.replace(/\\s+/g, '');
   };
-  return [...document.querySelectorAll('#view > :not(#verdict) .hs-sheet table')].map((table) => ({
+  const tables = [...document.querySelectorAll('#view > :not(#verdict) .hs-sheet table')];
+  // The atlas keeps the grid of the other basis laid out, and unseen; what is folded away counts.
+  const keptUnseen = (e) => !e.closest('details:not([open])') && !e.checkVisibility({ visibilityProperty: true });
+  return tables.filter((e) => !keptUnseen(e)).map((table) => ({
     caption: table.caption.textContent,
     head: [...table.tHead.rows].filter((row) => !row.matches('.usually')).map((row) => [...row.cells].map(words)),
     rows: [...table.querySelectorAll(':is(tbody, tfoot) tr')].map((row) => [...row.cells].map(words)),
