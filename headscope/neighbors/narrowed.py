@@ -20,6 +20,8 @@ from headscope.neighbors.settle import Findings
 from headscope.neighbors.shared import Shared
 from headscope.question.choices import Metric
 
+_ROWS = 512  # whose drawn vectors are brought together at a time
+
 
 def narrowed(batch: Batch, metric: Metric, k: int, asked: Asked, findings: Findings) -> Findings:
     """The same findings with fewer pairs that are doubtful, and fewer contenders."""
@@ -56,45 +58,67 @@ def narrow_scores(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> t
     """Scores as `bounds` defines them of pairs, float64 [pair], and what they may be off by; infinite if not known."""
     source = batch.source
     assert isinstance(source, Shared)
-    batch.drawn  # noqa: B018 - made here, and not by several threads
-    order = row.argsort(stable=True)
-    rows, count = torch.unique_consecutive(row[order], return_counts=True)
-    score, error = torch.empty(2, len(row), dtype=torch.float64, device=row.device)
-
-    def measure(task: tuple[int, Tensor]) -> None:
-        score[task[1]], error[task[1]] = _of_row(batch, source, metric, task[0], token[task[1]])
-
-    spread(measure, list(zip(rows.tolist(), order.split(count.tolist()), strict=True)))
-    return score, error
-
-
-def _of_row(batch: Batch, source: Shared, metric: Metric, row: int, token: Tensor) -> tuple[Tensor, Tensor]:
-    query, q_head = divmod(row, batch.queries.shape[1])
-    head, place = q_head // batch.group, int(batch.place_of[query])
-    z, bias = batch.queries[query, q_head].double(), batch.bias[place, head].double()
+    along, along_shift, along_bias = _products(batch, source, row, token).unbind(1)
+    of_rows, at = row.unique(return_inverse=True)
+    head, place = _whose(batch, of_rows)
+    z, bias = batch.queries.flatten(0, 1)[of_rows].double(), batch.bias[place, head].double()
     shift = torch.zeros_like(bias) if batch.shift is None else batch.shift[place, head].double()
-    scale = torch.ones_like(token).double() if batch.scale is None else batch.scale[place, token].double()
-    drawn = torch.stack([batch.drawn.queries[row], batch.drawn.shift[head, place], batch.drawn.bias[head, place]])
-    vectors, norms = source.stock.vectors[token].double(), source.norms[head, token].double()
-    along, along_shift, along_bias = (vectors @ drawn.T).unbind(1)
-    dot = scale * (along + z @ shift) + z @ bias
-    square = scale.square() * (norms.square() + 2 * along_shift + shift @ shift) + bias @ bias
-    square += 2 * scale * (along_bias + shift @ bias)
+    drawn = batch.drawn
+    pulls = (
+        drawn.queries.norm(dim=1)[of_rows],
+        drawn.shift.norm(dim=2)[head, place],
+        drawn.bias.norm(dim=2)[head, place],
+    )
+    scale = torch.ones_like(along) if batch.scale is None else batch.scale[place[at], token].double()
+    norms = source.norms[head[at], token].double()
 
-    stretch, (pull, pull_shift, pull_bias) = scale.abs(), drawn.norm(dim=1)
-    reach = stretch * (norms + shift.norm()) + bias.norm()
-    blur = bounds.narrow_gamma(len(drawn.T)) * stretch * source.stock.lengths[token]
-    dot_error = bounds.narrow_dot_error(z.norm(), reach) + blur * pull
+    def products(one: Tensor, other: Tensor) -> Tensor:
+        return (one * other).sum(1)[at]
+
+    dot = scale * (along + products(z, shift)) + products(z, bias)
+    square = scale.square() * (norms.square() + 2 * along_shift + products(shift, shift)) + products(bias, bias)
+    square += 2 * scale * (along_bias + products(shift, bias))
+
+    stretch, (pull, pull_shift, pull_bias) = scale.abs(), (one[at] for one in pulls)
+    length, far_shift, far_bias = (part.norm(dim=1)[at] for part in (z, shift, bias))
+    reach = stretch * (norms + far_shift) + far_bias
+    blur = bounds.narrow_gamma(source.stock.vectors.shape[1]) * stretch * source.stock.lengths[token]
+    dot_error = bounds.narrow_dot_error(length, reach) + blur * pull
     square_error = bounds.narrow_square_error(reach) + 2 * blur * (stretch * pull_shift + pull_bias)
     known = reach <= bounds.LARGEST
     if metric == "cosine":
         known &= square_error <= bounds.SWAYED * square
-        length = square.clamp(min=0).sqrt()
-        score = dot / length
-        error = dot_error / length + z.norm() * (bounds.swayed(square_error / square) + bounds.EXACT_UNIT)
+        norm = square.clamp(min=0).sqrt()
+        score = dot / norm
+        error = dot_error / norm + length * (bounds.swayed(square_error / square) + bounds.EXACT_UNIT)
     elif metric == "euclidean":
-        score, error = dot - 0.5 * square, dot_error + 0.5 * square_error + bounds.EXACT_UNIT * z.norm().square()
+        score, error = dot - 0.5 * square, dot_error + 0.5 * square_error + bounds.EXACT_UNIT * length.square()
     else:
         score, error = dot, dot_error
     known &= error.isfinite() & score.isfinite()
     return torch.where(known, score, 0.0), torch.where(known, error, torch.inf)
+
+
+def _products(batch: Batch, source: Shared, row: Tensor, token: Tensor) -> Tensor:
+    """Products of each pair's shared vector with what is drawn of its query, shift and bias: float64 [pair, 3]."""
+    order, drawn = row.argsort(stable=True), batch.drawn  # made here, and not by several threads
+    rows, count = torch.unique_consecutive(row[order], return_counts=True)
+    found = torch.empty(len(row), 3, dtype=torch.float64, device=row.device)
+
+    def multiply(task: tuple[Tensor, Tensor]) -> None:
+        of_row, pairs = task
+        found[pairs] = source.stock.vectors[token[pairs]].double() @ of_row.T
+
+    pairs = iter(order.split(count.tolist()))
+    for some in rows.split(_ROWS):
+        head, place = _whose(batch, some)
+        of_rows = torch.stack([drawn.queries[some], drawn.shift[head, place], drawn.bias[head, place]], 1)
+        # (row, 3, d)
+        spread(multiply, list(zip(of_rows, pairs, strict=False)))
+    return found
+
+
+def _whose(batch: Batch, row: Tensor) -> tuple[Tensor, Tensor]:
+    """The head that each row reads, and its place, int64 [row]."""
+    query, q_head = row // batch.queries.shape[1], row % batch.queries.shape[1]
+    return q_head // batch.group, batch.place_of[query]
