@@ -103,7 +103,7 @@ def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directo
         (["look", "--metric", "taxi"], 2, "open: cosine, euclidean, dot"),
         (["look", "--view", "map"], 2, "open: heads, atlas, attention"),
         (["look", "--view", "attention", "--weigh", "rollout"], 2, "open: weights, norms"),
-        (["look", "--hubs", "--bank", "nowhere.txt"], 2, "no file 'nowhere.txt'"),
+        (["look", "--hubs", "--bank", "nowhere.txt"], 2, "'nowhere.txt' is not there"),
         (["look", "--bank", "texts.txt"], 2, "--bank is for --hubs"),
         (["look", "--hubs", "--view", "journey"], 2, "--hubs is for --view heads or atlas, not journey"),
         (["look", "--mask", "half"], 2, "open: model, full, causal"),
