@@ -117,6 +117,31 @@ def test_what_is_made_aside_ends_with_the_server() -> None:
         assert thread.submit(asyncio.run, ended()).result() == [True, True]
 
 
+def test_who_comes_with_more_work_aside_once_it_ends_is_sent_away() -> None:
+    async def steps() -> int:
+        line, taken = Line(8), 0
+
+        def last_part() -> None:  # that comes to no stop point any more
+            nonlocal taken
+            taken += 1
+            time.sleep(0.2)
+
+        async def all_of_them() -> None:
+            for _ in range(20):
+                await line.aside(last_part)
+
+        made = asyncio.ensure_future(all_of_them())
+        await asyncio.sleep(0.1)
+        line.end_aside()
+        with pytest.raises(ClientGone):
+            await asyncio.wait_for(made, 20)
+        line.close()
+        return taken
+
+    with ThreadPoolExecutor(1) as thread:  # as above
+        assert thread.submit(asyncio.run, steps()).result() == 1
+
+
 @pytest.mark.slow
 def test_the_command_makes_nothing_ahead_once_it_is_to_end(demo: Scope) -> None:
     command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]

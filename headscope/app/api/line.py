@@ -36,7 +36,8 @@ class Line:
         self._inside: list[_Place] = []
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
-        self._jobs_aside: set[Job] = set()  # the event loop's alone
+        self._jobs_aside: set[Job] = set()  # this and the next are the event loop's alone
+        self._ends = False
 
     @property
     def waiting(self) -> int:
@@ -66,8 +67,10 @@ class Line:
         """What the work comes to in the time that nobody asks for; ClientGone where the request's client leaves.
 
         Whoever comes is let past: it ends at its next stop point, and is begun again when the line is empty. It leaves
-        a core to others.
+        a core to others. Once these were sent away, all are.
         """
+        if self._ends:
+            raise ClientGone
         job = Job()
         self._jobs_aside.add(job)
         begun = asyncio.ensure_future(self._aside(job, work))
@@ -80,7 +83,8 @@ class Line:
             begun.cancel()
 
     def end_aside(self) -> None:
-        """Send away those whose work is done aside; only on the event loop."""
+        """Send away those whose work is done aside, and who comes with more; only on the event loop."""
+        self._ends = True
         for job in self._jobs_aside:
             job.end()
 
@@ -126,6 +130,7 @@ class Line:
 
     def close(self) -> None:
         """Send everybody away; who comes later finds it open again."""
+        self._ends = False
         with self._lock:
             worker, self._thread = self._thread, None
             inside = list(self._inside)

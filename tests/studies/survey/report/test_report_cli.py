@@ -76,6 +76,7 @@ def test_an_output_that_holds_something_else(copy, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert "is no directory but a file" in refused(capsys, copy, "-o", tmp_path / "file")
     (tmp_path / "mine" / "figures").mkdir(parents=True)
+    (tmp_path / "mine" / "figures" / "mine.svg").write_text("<svg/>")
     assert "holds something else (figures)" in refused(capsys, copy, "-o", tmp_path / "mine")
 
 
