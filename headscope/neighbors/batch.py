@@ -53,8 +53,8 @@ class Batch:
 
     @property
     def table(self) -> Table:
-        """The source, where its rows are held: only such are searched by compiled code."""
-        assert isinstance(self.source, Table), "the search in torch is for all others"
+        """The source, where its rows are held."""
+        assert isinstance(self.source, Table), "shared vectors have a scan of their own"
         return self.source
 
     @cached_property
