@@ -27,6 +27,7 @@ from headscope.question.passage import Passage
 from headscope.question.question import Question
 from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
+from headscope.reading.kept_bank import KeptOutputs, same
 
 SENTENCES = "the project's sentences"
 _TOKENS = 256  # that are read at a time: larger batches pad more, and gain nothing on a CPU
@@ -179,22 +180,14 @@ def _filled(bench: Bench, source: BankTexts, size: int, mask: Mask, so_far: Hash
     if bench.opened.model.device.type == "cpu":
         warm_up()  # searches with so many outputs come next, and it is there by then
     ids = [token.id for here in ordinary for token in here]
-    found = bench.kept.get(so_far) or _SoFar({})
-    for some in alike([len(here) for here in ordinary], _TOKENS):
-        if found.z.keys() >= set(some):
-            continue
-        passages = [Passage(texts[n]) for n in some]
-        for n, read in zip(some, capture(Captured, bench, passages, mask, truncate=True), strict=True):
-            outputs = read.z[:, [token.position for token in ordinary[n]]].transpose(0, 1)  # (output, L, H, d_head)
-            if not bool(outputs.isfinite().all()):
-                raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
-            found.z[n] = outputs.clone()
-        bench.kept.put(so_far, found)
-    bench.kept.drop(so_far)
+    # What a user's own texts make the model write is on no disk.
+    at = [[(token.position, token.id) for token in here] for here in ordinary]
+    kept = KeptOutputs(bench, mask, at) if source.key is None else None
+    z = _outputs(bench, texts, ordinary, mask, so_far, kept)
     unknown = bench.opened.names.tokenizer.unk_token_id
     share = sum(id == unknown for id in ids) / len(ids)
     return Bank(
-        z=torch.cat([found.z[n] for n in range(len(texts))]),
+        z=z,
         positions=torch.tensor([token.position for here in ordinary for token in here]),
         ids=torch.tensor(ids),
         text_of=torch.arange(len(texts)).repeat_interleave(torch.tensor([len(here) for here in ordinary])),
@@ -204,6 +197,33 @@ def _filled(bench: Bench, source: BankTexts, size: int, mask: Mask, so_far: Hash
         weights_sha256=bench.card.weights_sha256,
         notes=(notes.unknown_words(share),) if share > _UNKNOWN else (),
     )
+
+
+def _outputs(
+    bench: Bench, texts: list[str], ordinary: list[list[Token]], mask: Mask, so_far: Hashable, kept: KeptOutputs | None
+) -> Tensor:
+    """Outputs [output, layer, head, d_head] of all texts: read; or kept, where the model writes the first few so."""
+    found = bench.kept.get(so_far) or _SoFar({})
+    lengths = [len(here) for here in ordinary]
+    for count, some in enumerate(alike(lengths, _TOKENS)):
+        if not found.z.keys() >= set(some):
+            passages = [Passage(texts[n]) for n in some]
+            for n, read in zip(some, capture(Captured, bench, passages, mask, truncate=True), strict=True):
+                outputs = read.z[:, [token.position for token in ordinary[n]]].transpose(0, 1)  # (output, L, H, d_head)
+                if not bool(outputs.isfinite().all()):
+                    raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
+                found.z[n] = outputs.clone()
+            bench.kept.put(so_far, found)
+        if count == 0 and kept is not None:
+            there = kept.get(found.z[some[0]].shape[1:])
+            if there is not None and all(same(there.split(lengths)[n], found.z[n]) for n in some):
+                bench.kept.drop(so_far)
+                return there
+    bench.kept.drop(so_far)
+    z = torch.cat([found.z[n] for n in range(len(texts))])
+    if kept is not None:
+        kept.put(z)
+    return z
 
 
 def _enough(bench: Bench, source: BankTexts, size: int) -> tuple[list[str], list[list[Token]]]:
