@@ -167,13 +167,14 @@ def scan_head(  # type: ignore[no-untyped-def]
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
-    raw, encoded, product, pieces = lines(depth), lines(depth), lines(LANES), lines(6)
     recurring = len(which) > 0
+    single = len(length) == LANES and not (recurring or length[1:].any())  # no time to lay the table out anew
+    laid_out = 0 if single else depth
+    raw, encoded, product, pieces = lines(laid_out), lines(laid_out), lines(LANES), lines(6)
     with_rows = lines(len(z) if recurring else 0)
     weight, offset = lines(len(metrics)), lines(len(metrics))
     square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
     errors = np.empty((len(metrics), 2))
-    single = len(length) == LANES and not (recurring or length[1:].any())  # no time to lay the table out anew
     doubts = asides = tiles = 0
     most_targets = targets.max()
     room = BUCKETS if most_targets <= MANY else 2 * BUCKETS
