@@ -95,6 +95,41 @@ def test_address_of_a_layer_that_is_not_there_is_said_and_the_page_goes_on(
     page.errors.clear()  # the browser logs the refused request
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("space=spam", ["space=spam (open here: value, output, key, query, embedding)"]),
+        ("space=unembedding&seed=abc", ["space=unembedding (open here: value", "seed=abc (not a number"]),
+        ("word=zebra", ["word=zebra (no token of the text)"]),
+        ("token=99", ["token=99 (the last is 13)"]),
+        ("head=40", ["head=40 (open here: 0, 1,"]),
+        (
+            "view=heats&hubs=maybe&why=banana",
+            ["view=heats (open here: heads,", "hubs=maybe (", "why=banana (not as"],
+        ),
+        ("space=" + "x" * 3000, ["space=" + "x" * 60 + "… (open here"]),
+    ],
+)
+@pytest.mark.slow(cases=2)
+def test_what_of_an_address_cannot_be_used_is_said_until_something_is_chosen(
+    page: Browser, server: Server, ask: Ask, said: str, told: list[str]
+) -> None:
+    page.open(f"{server.address}/?layer=2&{said}")
+    page.wait("document.querySelector('#problem').textContent.startsWith('Of this address could not be used:')")
+    problem = text(page, "#problem")
+    assert [one for one in told if one not in problem] == []
+    assert (problem.count("="), chosen(page)["layer"]) == (len(told), "2")
+    page.click("#tokens [data-position='5']")
+    shows(page, ask(token=5, layer=2))
+    assert page.js("document.querySelector('#problem').hidden")
+
+
+def test_of_an_address_that_can_be_used_nothing_is_said(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?layer=2&word=BANANA&seed=5&head=3&space=output&classroom=false&utm_source=mail")
+    shows(page, ask(token=11, layer=2, space="output"))
+    assert page.js("document.querySelector('#problem').hidden")
+
+
 def test_the_address_names_the_token_that_a_shorter_text_leaves(page: Browser, server: Server, ask: Ask) -> None:
     page.click("#tokens [data-position='13']")
     shows(page, ask(token=13))

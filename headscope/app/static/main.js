@@ -13,7 +13,7 @@ import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { paged } from "./pages.js";
-import { fromAddress, keep, toAddress } from "./state.js";
+import { fromAddress, keep, toAddress, unfit } from "./state.js";
 import { bindTake } from "./take.js";
 import { buttons, press } from "./tokens.js";
 import { bindTour } from "./tour.js";
@@ -61,10 +61,7 @@ async function show(before = []) {
     arrived = true;
   };
   try {
-    if (JSON.stringify(given(state)) !== read) {
-      const answer = await post("read", given(state), signal);
-      paintTokens(answer);
-    }
+    if (JSON.stringify(given(state)) !== read) paintTokens(await post("read", given(state), signal));
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const later = VIEWS[state.view].later?.(state, server);
@@ -73,7 +70,7 @@ async function show(before = []) {
     const answers = await Promise.all(asked.map((one, n) => before[n] ?? known(one) ?? ask(one, n)));
     asked.forEach((one, n) => (VIEWS[state.view].keeps || ["usual", "glance", "written"].includes(one[0])) && hold(one, answers[n]));
     paint(answers, known(later)); // no column goes only to come back
-    say("");
+    say(state.unused?.length ? `Of this address could not be used: ${state.unused.join("; ")}. The page’s own choice stands instead.` : "");
     if (later && !known(later)) {
       settled();
       byId("status").textContent = WORDS.later[state.view];
@@ -109,7 +106,7 @@ function clear(title) {
 /** The token that an address names by its word instead of its position; positions differ from model to model. */
 function named() {
   const at = tokens.findIndex(({ text }) => text.trim().toLowerCase() === state.word.toLowerCase());
-  state = { ...state, token: at < 0 ? state.token : at, word: null };
+  state = { ...state, word: null, ...(at < 0 ? { unused: [...(state.unused ?? []), unfit("word", state.word, "no token of the text")] } : { token: at }) };
   history.replaceState(null, "", address(state));
   paintChoices();
 }
@@ -141,7 +138,7 @@ async function recover(fault, signal) {
 
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
-  const next = { ...state, why: null, ...choice };
+  const next = { ...state, why: null, unused: null, ...choice };
   if (next.view !== state.view || "classroom" in choice) held.clear(); // what is drawn is starred for good
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (next.view !== state.view && byId("title").getBoundingClientRect().top < 0) byId("title").scrollIntoView({ behavior: "instant" }); // another view is read from its top
@@ -221,6 +218,7 @@ function paintTokens(answer) {
   server.weights_sha256 = answer.model.weights_sha256;
   [read, tokens] = [answered(answer), answer.tokens];
   const last = tokens.length - 1; // of a shorter text; what is taken away is of the address
+  if (state.token > last) state.unused?.push(unfit("token", String(state.token), `the last is ${last}`));
   if (state.token > last) history.replaceState(null, "", address(Object.assign(state, { token: last })));
   if (document.activeElement !== field) field.value = written();
   byId("tokens").replaceChildren(...buttons(tokens));
