@@ -10,6 +10,7 @@ import typer
 
 from headscope.commands.asking import TEXT, is_given
 from headscope.errors import InputError
+from headscope.question.choices import STANDARD_INPUT
 from headscope.question.passage import Passage, chat, passage_of
 
 Chat = Annotated[
@@ -31,7 +32,6 @@ Special = Annotated[
         rich_help_panel=TEXT,
     ),
 ]
-STANDARD_INPUT = "-"
 Ids = Annotated[
     str | None, typer.Option(help="Token ids in the place of TEXT, as '101 2051 102'.", rich_help_panel=TEXT)
 ]

@@ -24,6 +24,7 @@ Weigh = Literal["weights", "norms"]  # attention, by its weights or by what they
 WEIGH: tuple[Weigh, ...] = get_args(Weigh)
 
 # How a text is read, and by what.
+STANDARD_INPUT = "-"  # in the place of a text, and of a path of texts
 Mask = Literal["model", "full", "causal"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
 Replacement = Literal["zero", "mean"]  # of a head's z

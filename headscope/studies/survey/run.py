@@ -25,7 +25,7 @@ from headscope.keep.lock import FOREVER, forget_work, held
 from headscope.keep.paths import path_of
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
-from headscope.question.choices import Null
+from headscope.question.choices import STANDARD_INPUT, Null
 from headscope.question.given import in_order
 from headscope.show.progress import Progress, Say, Tick
 from headscope.studies.survey import statistics
@@ -60,7 +60,7 @@ from headscope.studies.survey.store import (
 if TYPE_CHECKING:
     from headscope.scope import Scope
 
-STANDARD_INPUT, CENSUS = "-", "census.npz"
+CENSUS = "census.npz"
 _PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon done
 _NAMED = 8  # missing shards that a sentence names
 TRIAL = 1.0  # seconds that are measured to estimate the time
