@@ -30,18 +30,17 @@ from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
 from headscope.question.choices import SPACES, Mask, Space, StackName, What, one_of
-from headscope.question.given import as_seed, bytes_of, hearing, in_order, switch, text_of
+from headscope.question.given import as_seed, hearing, in_order, switch, text_of
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
-from headscope.reading.bench import Bench, Changed, Isolation, a_bench
+from headscope.reading.bench import Bench, Bytes, Changed, Isolation, a_bench, a_memory, no_scope
 from headscope.reading.captured import capture
 from headscope.reading.lens import LinearLens
 from headscope.reading.reading import Reading
 from headscope.vocabulary.isolated import Isolated
 
 CACHE_BYTES = 4 * 2**30
-Bytes = int | str | Memory
 _TRIES = 10  # to read with a model that is being changed
 _FIRST_ANSWER = 10.0  # seconds: a command that asks one thing has ended by then, also beside other programs
 T = TypeVar("T")
@@ -127,14 +126,12 @@ class Scope(Stays):
 
         `dtype` None is float32, "auto" the checkpoint's. `adapter` is the directory of a PEFT adapter that is put onto
         the model; without a name, onto the base that it names itself, and so is an adapter's directory as `name`.
-        `stack` is "encoder" or "decoder" for encoder-decoders.
-        `quantize` "4bit" or "8bit" packs the weights of projections by bitsandbytes.
-        `cache_bytes` bounds what is kept beside the model: a number, a size ("4G", "512M"), or another scope's
-        `memory`, to have part in that one.
-        `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
-        checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
+        `stack` is "encoder" or "decoder" for encoder-decoders. `quantize` "4bit" or "8bit" packs the weights of
+        projections by bitsandbytes. `cache_bytes` bounds what is kept beside the model: a number, a size ("4G") or
+        another scope's `memory`, to have part in that one. `progress` is told what is being done. Weights are read from
+        safetensors only, and no code of a checkpoint's is run. Raises ModelError for one that cannot be had or read.
         """
-        memory = _memory(cache_bytes)
+        memory = a_memory(cache_bytes)
         say = hearing(progress) or (lambda step: None)
         say("looking for the model")
         name = None if name is None else spelled(name, "the name of a model")
@@ -195,7 +192,7 @@ class Scope(Stays):
         a transformers model (a SentenceTransformer, a value head's wrapper) that is read. `tokenizer` None: the
         model's own, where it has one. If its weights change (by training, say), the next read sees the new ones.
         """
-        memory = _memory(cache_bytes)
+        memory = a_memory(cache_bytes)
         inside = unwrapped(model)
         tokenizer = getattr(model, "tokenizer", None) if tokenizer is None else tokenizer
         if not isinstance(inside, PreTrainedModel):
@@ -395,5 +392,8 @@ class Scope(Stays):
         return fresh
 
 
-def _memory(given: Bytes) -> Memory:
-    return given if isinstance(given, Memory) else Memory(bytes_of(given, "cache_bytes"))
+def a_scope(given: object) -> Scope:
+    """What a study reads with, where it is a scope; InputError for what one is opened from, and for all else."""
+    if isinstance(given, Scope):
+        return given
+    raise no_scope(f"; {cut(repr(given))} is none.")

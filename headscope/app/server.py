@@ -27,8 +27,9 @@ from headscope.app.api.problems import handle_problems
 from headscope.app.api.safety import Guard
 from headscope.app.door import Door
 from headscope.app.page.page import FILES, FOLDERS, Page
-from headscope.errors import InputError
-from headscope.scope import Scope
+from headscope.errors import InputError, cut
+from headscope.question.given import in_order, of_kind, switch, text_of
+from headscope.scope import Scope, a_scope
 from headscope.show.modules import plotly as plotly_folder
 
 _NO_GZIP = re.compile(r"(^|,)\s*gzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)  # of Accept-Encoding: refused
@@ -100,8 +101,16 @@ def create_app(
     `app.state.ending()`, on its event loop, ends what is made for nobody yet: before a server waits for its requests.
     Raises InputError where one of them is none.
     """
-    door = Door(host, allow_hosts, allow_frames, root_path)
-    limits = limits or (PUBLIC if read_only else Limits())
+    scope, host, root_path = a_scope(scope), text_of(host, "host"), text_of(root_path, "root_path")
+    hosts = [text_of(one, "name of a host") for one in in_order(allow_hosts, "allow_hosts")]
+    frames = [text_of(one, "origin") for one in in_order(allow_frames, "allow_frames")]
+    door = Door(host, hosts, frames, root_path)
+    read_only, tested = switch(read_only, "read_only"), switch(tested, "tested")
+    limits = (PUBLIC if read_only else Limits()) if limits is None else of_kind(limits, Limits, "limits")
+    if open_model is not None and not callable(open_model):
+        raise InputError(
+            f"open_model is a function that opens a model by its name, or None, not {cut(repr(open_model))}."
+        )
     if read_only and open_model is not None:
         raise InputError("a read-only server opens no other model for its visitors: leave out one or the other.")
     desk = Desk(Models(scope, open_model, limits.models), limits)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.files import TextFile
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.keep.files import told, unfinished
 
 NAME = "standard input"  # what its texts say they come from
@@ -55,6 +55,8 @@ def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[ArrivedTexts]
 
     Raises InputError where nothing comes and nothing is kept.
     """
+    if stream is not None and not hasattr(stream, "readinto"):  # which streams of bytes alone have
+        raise InputError(f"standard_input is a stream of bytes, as open(PATH, 'rb') is, not {cut(repr(stream))}.")
     given = stream or (None if sys.stdin is None else sys.stdin.buffer)
     kept, made = directory / KEPT, not directory.exists()
     if kept.is_file() and (given is None or given.isatty()):

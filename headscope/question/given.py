@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any, TypeVar
 
 from headscope.errors import InputError, cut
 
 Hears = TypeVar("Hears")
+K = TypeVar("K")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([kKmMgGtT])([iI]?[bB]?)")
 
 
@@ -95,10 +98,23 @@ def switch(given: object, what: str) -> bool:
     raise InputError(f"{what} is True or False, not {cut(repr(given))}.")
 
 
-def hearing(given: Hears) -> Hears:
-    """What is told of progress, or None; InputError for what cannot be told anything (True, say)."""
+def hearing(given: Hears, what: str = "progress") -> Hears:
+    """What is told of progress, or None; `what`: its name. InputError for what cannot be told anything (True, say)."""
     if given is not None and not callable(given):
-        raise InputError(f"progress is a function that is told how far it is, or None, not {cut(repr(given))}.")
+        raise InputError(f"{what} is a function that is told how far it is, or None, not {cut(repr(given))}.")
+    return given
+
+
+def of_kind(given: object, kind: type[K], what: str) -> K:
+    """What is of a kind, as it is; `what`: what to call it. InputError, with where the kind is, for anything else.
+
+    >>> of_kind({"sample": 5}, InputError, "options")
+    Traceback (most recent call last):
+    headscope.errors.InputError: options is an InputError of headscope.errors, not {'sample': 5}.
+    """
+    if not isinstance(given, kind):
+        a = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise InputError(f"{what} is {a} {kind.__name__} of {kind.__module__}, not {cut(repr(given))}.")
     return given
 
 
@@ -108,6 +124,18 @@ def number(given: object, among: range, sentence: str) -> int:
     if found is None or found not in among:
         raise InputError(sentence)
     return found
+
+
+def seconds_of(given: object, what: str) -> float:
+    """A time in seconds, 0 or more, as a float; InputError for anything else.
+
+    >>> seconds_of("1", "trial")
+    Traceback (most recent call last):
+    headscope.errors.InputError: trial is '1'; it is a number of seconds, 0 or more.
+    """
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given < math.inf:
+        raise InputError(f"{what} is {cut(repr(given))}; it is a number of seconds, 0 or more.")
+    return float(given)
 
 
 def bytes_of(given: object, what: str) -> int:

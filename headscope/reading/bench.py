@@ -24,13 +24,14 @@ from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import WHAT, Candidates, Space, What, one_of
-from headscope.question.given import hearing, number
+from headscope.question.given import bytes_of, hearing, number
 from headscope.question.passage import Passage
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.isolated import Isolated, ReadAlone
 
 T = TypeVar("T")
+Bytes = int | str | Memory
 
 
 class Changed(InputError):
@@ -237,7 +238,14 @@ def a_bench(given: object) -> Bench:
     """What a scope is made of; InputError for what a user would open one with."""
     if isinstance(given, Bench):
         return given
-    raise InputError(
-        "a scope is opened by Scope.from_pretrained(name) or Scope.from_model(model, tokenizer), not by "
-        f"Scope({cut(repr(given))})."
-    )
+    raise no_scope(f", not by Scope({cut(repr(given))}).")
+
+
+def a_memory(given: Bytes) -> Memory:
+    """What bounds what is kept beside a model; InputError for what is no number of bytes."""
+    return given if isinstance(given, Memory) else Memory(bytes_of(given, "cache_bytes"))
+
+
+def no_scope(given: str) -> InputError:
+    """What is told where a scope is none: how one is opened, and then what was given."""
+    return InputError(f"a scope is opened by Scope.from_pretrained(name) or Scope.from_model(model, tokenizer){given}")

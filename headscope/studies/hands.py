@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from headscope.corpus.run import KeptRows
+from headscope.errors import InputError, cut
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Progress, Tick
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 T = TypeVar("T", bound=Hashable)
 T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
@@ -82,6 +81,13 @@ class Here:
         measured = task.measuring(self.scope, tick)
         for piece in pieces:
             done(piece, measured(piece))
+
+
+def hands_of(given: Hands | None, scope: Scope) -> Hands:
+    """Who measures: who is given, or this process; InputError for what measures nothing."""
+    if given is not None and not hasattr(given, "measure"):
+        raise InputError(f"hands measure pieces, as headscope.studies.hands.Here(scope) does, not {cut(repr(given))}.")
+    return given or Here(a_scope(scope))
 
 
 def gathered(hands: Hands, task: Task[T, R], pieces: Mapping[T, int], tick: Tick) -> dict[T, R]:

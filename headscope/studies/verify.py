@@ -15,7 +15,7 @@ from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
 from headscope.question.given import hearing
 from headscope.reading.bench import Bench
-from headscope.scope import Scope
+from headscope.scope import Scope, a_scope
 
 # Float32 arithmetic in another order; half-precision models are held to what their own arithmetic gives.
 _EXACT, _HALF = 1e-4, 0.1
@@ -49,7 +49,7 @@ class Verdict:
 def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdict:
     """Run every check on an opened model; a check that raises has failed."""
     say = hearing(progress) or (lambda name: None)
-    bench, checks = scope.bench, []
+    bench, checks = a_scope(scope).bench, []
     for name, run in _CHECKS:
         say(name)
         try:

@@ -11,13 +11,20 @@ import torch
 import zoo
 
 from headscope import InputError, Scope
+from headscope.app import create_app
 from headscope.corpus.files import find_sources
 from headscope.question.given import bytes_of, in_order, numbers_of, whole
 from headscope.studies.capacity.options import CapacityOptions
+from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import ClaimsAsked, settle
-from headscope.studies.probes import fit_lens, recovery
+from headscope.studies.probes import fit_lens, held_out, recovery
 from headscope.studies.probes.texts import find_texts
+from headscope.studies.survey.contrasts import between
+from headscope.studies.survey.headline import headlines, principal
+from headscope.studies.survey.on_store import SurveyOnStore
+from headscope.studies.survey.opened import open_survey, open_surveys
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
+from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from headscope.studies.verify import verify
 
@@ -381,3 +388,129 @@ def test_what_is_large_is_quoted_in_a_line(ask, scope_of):
         ask(scope_of("bert"))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+NO_SCOPE = {
+    "a name": lambda scope: "demo",
+    "a model": lambda scope: scope.bench.opened.model,
+    "a reading": lambda scope: scope.read(zoo.TEXT),
+    "nothing": lambda scope: None,
+}
+OF_A_SCOPE = {
+    "fit_lens": lambda given, directory: fit_lens(given, TEXTS),
+    "recovery": lambda given, directory: recovery(given, TEXTS),
+    "verify": lambda given, directory: verify(given),
+    "survey": lambda given, directory: _survey(given, directory),
+    "survey on a store": lambda given, directory: SurveyOnStore.prepare(given, [], "s3://of/it", SurveyOptions()),
+    "capacity": lambda given, directory: Run.prepare(given, [directory], CapacityOptions()),
+    "claims": lambda given, directory: settle(given, ClaimsAsked(), directory),
+    "the page": lambda given, directory: create_app(given),
+}
+
+
+@pytest.mark.parametrize("made", NO_SCOPE.values(), ids=NO_SCOPE)
+@pytest.mark.parametrize("ask", OF_A_SCOPE.values(), ids=OF_A_SCOPE)
+def test_what_is_no_scope_is_told_how_one_is_opened(ask, made, scope, tmp_path):
+    given = made(scope)
+    with pytest.raises(InputError, match=r"a scope is opened by Scope\.from_pretrained\(name\)") as caught:
+        ask(given, tmp_path)
+    assert str(caught.value).endswith(" is none.")
+    assert repr(given).split("\n")[0][:40].strip() in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def finished(scope_of, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    _survey(scope_of("gpt2"), directory).run()
+    return directory / "out"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda survey: headlines(survey), "rows is a list of rows, open_survey(DIR).contrasts, not OpenedSurvey"),
+        (lambda survey: headlines(str(survey.path)), "rows is a list of rows, open_survey(DIR).contrasts, not '/"),
+        (lambda survey: headlines(survey.contrasts[0]), "rows is a list of rows, open_survey(DIR).contrasts, not {"),
+        (
+            lambda survey: principal(survey.contrasts),
+            "found is a list of headlines, as headlines(rows) gives it, not [",
+        ),
+        (lambda survey: between(survey, survey), "a survey's directory is a string or a path, not OpenedSurvey"),
+        (lambda survey: between("s3://of/it", survey.path), "this reads"),
+        (lambda survey: open_surveys(survey.path), "directories is a list, not one PosixPath"),
+        (lambda survey: open_surveys(str(survey.path)), "directories is a list, not one str"),
+        (lambda survey: write_report(str(survey.path), "out"), "directories is a list, not one str"),
+        (lambda survey: write_report([survey.path], "out", say=True), "say is a function that is told how far it is"),
+    ],
+)
+def test_what_is_no_survey_or_none_of_its_parts_is_told(ask, said, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        ask(open_survey(finished))
+    assert said in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_survey_may_be_named_by_a_string_and_its_streams_need_not_be_there(finished):
+    survey = open_survey(finished)
+    assert between(str(finished), str(finished)).num_rows > 0
+    assert headlines(iter(survey.contrasts)) == headlines(survey.contrasts) != []
+    assert survey.stage_stat("model", "own_cosine", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda scope, at: Survey.prepare(scope, [at], at / "out", None), "options is a SurveyOptions of headscope."),
+        (lambda scope, at: Survey.prepare(scope, [at], at / "out", CapacityOptions()), "options is a SurveyOptions of"),
+        (
+            lambda scope, at: Survey.prepare(scope, [at], at / "out", SurveyOptions(), part="1/2"),
+            "part is a Part of headscope.corpus.run, not '1/2'",
+        ),
+        (lambda scope, at: Survey.prepare(scope, [at], at / "out", SurveyOptions(), say=True), "say is a function"),
+        (
+            lambda scope, at: Survey.prepare(scope, ["-"], at / "out", SurveyOptions(), standard_input="a text"),
+            "standard_input is a stream of bytes, as open(PATH, 'rb') is, not 'a text'",
+        ),
+        (lambda scope, at: _survey(scope, at).plan(trial="1"), "trial is '1'; it is a number of seconds, 0 or more"),
+        (lambda scope, at: _survey(scope, at).plan(trial=-1), "trial is -1; it is"),
+        (lambda scope, at: _survey(scope, at).plan(trial=float("nan")), "trial is nan; it is"),
+        (lambda scope, at: Run.prepare(scope, [at], SurveyOptions()), "options is a CapacityOptions of headscope."),
+        (lambda scope, at: Run.prepare(scope, [at], CapacityOptions(), say=True), "say is a function"),
+        (lambda scope, at: settle(scope, "S1", at), "asked is a ClaimsAsked of headscope.studies.claims.run, not 'S1'"),
+        (
+            lambda scope, at: settle(scope, ClaimsAsked(), at, hands="ray"),
+            "hands measure pieces, as headscope.studies.",
+        ),
+        (lambda scope, at: fit_lens(scope, TEXTS, hands="ray"), "hands measure pieces"),
+        (lambda scope, at: fit_lens(scope, TEXTS, tell=True), "tell is a function that is told how far it is"),
+        (lambda scope, at: fit_lens(scope, TEXTS, name=5), "the name is a string, not 5"),
+        (lambda scope, at: recovery(scope, TEXTS, hands=5), "hands measure pieces"),
+        (lambda scope, at: recovery(scope, TEXTS, tell=5), "tell is a function"),
+        (lambda scope, at: recovery(scope, TEXTS, offsets=[]), "offsets is empty: name at least one"),
+        (lambda scope, at: held_out([1.0], [1], [1], [1.0]), "x is a Tensor of torch, not [1.0]"),
+        (lambda scope, at: ClaimsAsked(texts="texts.txt"), "texts is a list, not one str"),
+        (lambda scope, at: ClaimsAsked(mask="half"), "there is no mask 'half'"),
+        (lambda scope, at: ClaimsAsked(sample=0), "sample is 0; it is a number from 1"),
+        (lambda scope, at: ClaimsAsked(seed="a"), "seed is 'a'; it is a number from 0"),
+        (lambda scope, at: create_app(scope, survey=CapacityOptions()), "a survey's directory is a string or a path"),
+        (lambda scope, at: create_app(scope, host=None), "the host is a string, not None"),
+        (lambda scope, at: create_app(scope, allow_hosts="lab.example"), "allow_hosts is a list, not one str"),
+        (
+            lambda scope, at: create_app(scope, allow_frames="https://lab.example"),
+            "allow_frames is a list, not one str",
+        ),
+        (lambda scope, at: create_app(scope, limits=5), "limits is a Limits of headscope.app.api.limits, not 5"),
+        (
+            lambda scope, at: create_app(scope, open_model="demo"),
+            "open_model is a function that opens a model by its name",
+        ),
+        (lambda scope, at: create_app(scope, read_only="no"), "read_only is True or False, not 'no'"),
+    ],
+)
+def test_what_is_handed_to_a_study_or_the_page_by_mistake_is_told(ask, said, scope, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    with pytest.raises(InputError) as caught:
+        ask(scope, tmp_path)
+    assert said in str(caught.value)

@@ -23,6 +23,7 @@ from headscope.app.api.answers import (
 from headscope.app.api.asks import FiguresAsk, UsualAsk
 from headscope.app.api.models import Models, NotAllowed, check_place
 from headscope.errors import HeadscopeError, InputError, needing
+from headscope.keep.paths import path_of
 from headscope.model.telling import first_line
 from headscope.question.choices import resolved
 from headscope.show.html import tables
@@ -52,7 +53,8 @@ class Surveys:
         """
         with needing("a survey needs", "survey"):
             from headscope.studies.survey.opened import open_survey
-        self._show(directory, open_survey, Path(directory).resolve().name)
+        where = path_of(directory, "a survey's directory")
+        self._show(where, open_survey, where.resolve().name)
 
     def open_tested(self) -> bool:
         """Show the answer to the question that every model is asked, where it is there: kept, or sent along."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from headscope.keep.paths import path_of
 from headscope.keep.record import identity
 from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
+from headscope.question.given import hearing, of_kind
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Progress, Say
 from headscope.studies.capacity.figures import Size, outcomes, sizes
 from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches
@@ -27,11 +29,8 @@ from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.result import Capacity, Reproductions
 from headscope.studies.capacity.sweep import TextRow
 from headscope.studies.capacity.tasks import CountedTexts, JoinedTask, MixingTask, SweepTask
-from headscope.studies.hands import Hands, Here, by_shard
+from headscope.studies.hands import Hands, by_shard, hands_of
 from headscope.studies.survey.manifest import claimed, manifest_of, read_manifest
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 _SHARD_POSITIONS = 1024  # fewer than a survey's: a text is run once for each of hundreds of conditions
 MEASURED = "measured"
@@ -61,13 +60,14 @@ class Run:
         paths: Iterable[str | Path],
         options: CapacityOptions,
         directory: str | Path | None = None,
-        say: Say = lambda step: None,
+        say: Say | None = None,
     ) -> Run:
         """Find and count the texts, and claim the directory for them, if one is named.
 
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
-        scope.bench.opened.prove_mask(options.mask)
+        options, say = of_kind(options, CapacityOptions, "options"), hearing(say, "say") or (lambda step: None)
+        a_scope(scope).bench.opened.prove_mask(options.mask)
         sources = find_sources(paths, options.format)
         say("counting the texts")
         counted = CountedCorpus.of(scope, sources, options, _SHARD_POSITIONS)
@@ -97,8 +97,9 @@ class Run:
         `hands`: who measures the shards (None: this process); each of several workers fits the axes. Raises InputError
         where another run is at work in the directory.
         """
+        hands = hands_of(hands, self.scope)
         with nullcontext() if self.directory is None else held(self.directory):
-            return self._run(Progress.of(progress), hands or Here(self.scope))
+            return self._run(Progress.of(progress), hands)
 
     def _run(self, progress: Progress, hands: Hands) -> Capacity:
         fit: Fit | None = None

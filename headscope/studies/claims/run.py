@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headscope import __version__
+from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.files import find_sources
 from headscope.corpus.run import missing
 from headscope.errors import InputError
@@ -17,9 +18,9 @@ from headscope.keep.paths import path_of
 from headscope.keep.remote import refuse_remote
 from headscope.model.surroundings import settled
 from headscope.question.choices import MASKS, Mask, one_of
-from headscope.question.given import in_order
+from headscope.question.given import in_order, of_kind
 from headscope.reading.bank import SENTENCES
-from headscope.scope import Scope
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Progress
 from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
@@ -30,7 +31,7 @@ from headscope.studies.claims.result import Claims
 from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding
-from headscope.studies.hands import Hands, Here
+from headscope.studies.hands import Hands, hands_of
 from headscope.studies.survey.finished import is_finished
 from headscope.studies.survey.fleet import run_by
 from headscope.studies.survey.manifest import options_of, survey_manifest
@@ -65,14 +66,21 @@ class ClaimsAsked:
         cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int
     ) -> ClaimsAsked:
         """From the command line; InputError for what cannot be asked."""
-        one_of("mask", mask, MASKS)
-        named = [] if texts is None else in_order(texts, "texts")
-        refuse_remote([*named, *filter(None, [survey])], "claims read")
-        paths = tuple(path_of(one, "a path of texts") for one in named) or None
-        where = None if survey is None else path_of(survey, "a survey's directory")
-        return cls(paths, where, mask, sample, seed)  # type: ignore[arg-type]
+        return cls(texts, survey, mask, sample, seed)  # type: ignore[arg-type]  # made plain below
 
     def __post_init__(self) -> None:
+        one_of("mask", self.mask, MASKS)
+        named = [] if self.texts is None else in_order(self.texts, "texts")
+        refuse_remote([*named, *filter(None, [self.survey])], "claims read")
+        drawn = CorpusOptions(sample=self.sample, seed=self.seed)
+        plain = {
+            "texts": tuple(path_of(one, "a path of texts") for one in named) or None,
+            "survey": None if self.survey is None else path_of(self.survey, "a survey's directory"),
+            "sample": drawn.sample,
+            "seed": drawn.seed,
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if self.survey is not None and (self.texts is not None or self.sample is not None):
             raise InputError("a survey has texts of its own: leave out the texts and the sample.")
 
@@ -92,7 +100,8 @@ def settle(
     survey or a directory that do not fit.
     """
     where = None if directory is None else path_of(directory, "the directory of claims") / PARTS
-    run = _Run(hands or Here(scope), asked, where, Progress.of(progress))
+    scope, asked = a_scope(scope), of_kind(asked, ClaimsAsked, "asked")
+    run = _Run(hands_of(hands, scope), asked, where, Progress.of(progress))
     with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()
 

@@ -18,11 +18,12 @@ from headscope.errors import InputError, ModelError
 from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table, search
 from headscope.question.choices import TARGETS, Mask, Target, one_of
-from headscope.question.given import as_seed, numbers_of, texts_of
+from headscope.question.given import as_seed, hearing, numbers_of, text_of, texts_of
 from headscope.reading.lens import LinearLens, Origin
 from headscope.reading.scores import Scores
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Tell, Tick
-from headscope.studies.hands import Hands, Here, gathered
+from headscope.studies.hands import Hands, gathered, hands_of
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.ridge import Gram, or_chance
@@ -31,7 +32,6 @@ from headscope.vocabulary.encoded import Aim, Encoded
 
 if TYPE_CHECKING:
     from headscope.reading.reading import Reading
-    from headscope.scope import Scope
 
 _SUMS = 2**30  # bytes of sums that are kept at a time; the texts are read once for each part of the layers
 _TABLE = 2**28  # bytes of encodings that are searched at a time
@@ -50,7 +50,7 @@ def fit_lens(
     mask: Mask = "model",
     folds: int = FOLDS,
     seed: int = 0,
-    tell: Tell = lambda done, total: None,
+    tell: Tell | None = None,
     hands: Hands | None = None,
 ) -> LinearLens:
     """A ridge map for every layer and head, from z to the input embedding of the own token, or of its sources.
@@ -65,10 +65,11 @@ def fit_lens(
     reads the texts. Raises InputError for too few texts.
     """
     one_of("target", target, TARGETS)
-    texts, seed = texts_of(texts), as_seed(seed)
+    scope, texts, seed = a_scope(scope), texts_of(texts), as_seed(seed)
+    tell, hands = hearing(tell, "tell") or (lambda done, total: None), hands_of(hands, scope)
+    name = None if name is None else text_of(name, "name")
     groups = None if groups is None else numbers_of(groups, "groups")
     task = LensTask.of(scope, texts, groups, target, mask, folds, seed)
-    hands = hands or Here(scope)
     pieces = {part: len(texts) + _LAYER * len(part.layers) for part in task.parts(scope, hands.at_once)}
     total, done = sum(pieces.values()), 0
 

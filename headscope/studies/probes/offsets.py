@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -14,18 +14,16 @@ from headscope.corpus.samples import Samples
 from headscope.errors import InputError, ModelError
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
-from headscope.question.given import as_seed, numbers_of, switch, texts_of
+from headscope.question.given import as_seed, hearing, numbers_of, switch, texts_of
 from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import STARRED, Scores, nested
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Tell, Tick
 from headscope.show.sheet import Cell, Row, Sheet
-from headscope.studies.hands import Hands, Here, gathered
+from headscope.studies.hands import Hands, gathered, hands_of
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.unseen import Aims
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 SCHEMA = 1
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
@@ -139,7 +137,7 @@ def recovery(
     mask: Mask = "model",
     folds: int = FOLDS,
     seed: int = 0,
-    tell: Tell = lambda done, total: None,
+    tell: Tell | None = None,
     hands: Hands | None = None,
 ) -> Recovery:
     """Recovery of token i from z_j and from the residual stream at j, for i − j in `offsets` and every layer.
@@ -149,8 +147,11 @@ def recovery(
     are cut. Needs about 8 · (layers · d_model) bytes of memory a token. `hands`: who judges the maps (None: this
     process); each of several workers reads the texts. Raises InputError for too few texts.
     """
+    scope, hands = a_scope(scope), hands_of(hands, scope)
     offsets, card = list(dict.fromkeys(numbers_of(offsets, "offsets"))), scope.card
-    heads = switch(heads, "heads")
+    if not offsets:
+        raise InputError("offsets is empty: name at least one, offsets=[0] say.")
+    heads, tell = switch(heads, "heads"), hearing(tell, "tell") or (lambda done, total: None)
     task = RecoveryTask.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
     for offset in offsets:
         _pairs(task.samples, offset)  # before the model reads anything
@@ -168,7 +169,7 @@ def recovery(
         done += maps
         tell(done, len(pieces))
 
-    found = gathered(hands or Here(scope), task, dict.fromkeys(pieces, 1), tick)
+    found = gathered(hands, task, dict.fromkeys(pieces, 1), tick)
 
     def by_offset(place: Place) -> Scores:
         """[offset, layer, map]."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.question.given import as_seed
+from headscope.question.given import as_seed, of_kind
 from headscope.reading.scores import Scores
 from headscope.studies.probes.dual import DualFits, DualTargets, few
 from headscope.studies.probes.figures import Outcomes
@@ -56,6 +56,8 @@ def outcomes(
 ) -> Outcomes:
     """What became of every sample that some fold is judged on; see `held_out`."""
     seed = as_seed(seed)
+    for what, given in (("x", x), ("ids", ids), ("groups", groups), ("embeddings", embeddings)):
+        of_kind(given, Tensor, what)
     chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
     return Aims(ids, groups, embeddings, chosen, seed).outcomes(x)
 

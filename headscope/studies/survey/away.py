@@ -21,6 +21,7 @@ from headscope.keep.paths import path_of
 from headscope.keep.published import Publication, PublishedDirectory
 from headscope.keep.remote import RemoteFile, RemotePath, is_remote
 from headscope.keep.scratch import Scratch
+from headscope.question.given import in_order
 from headscope.studies.survey.finished import tables_of
 from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import MANIFEST, read_manifest, refuse_differences, survey_manifest
@@ -243,7 +244,7 @@ def brought(directories: Iterable[str | Path], shards: bool = True) -> Iterator[
     places: list[Path] = []
     opened: list[SurveyAway] = []  # the folders stay as long as these are held
     with ExitStack() as stack:
-        for directory in directories:
+        for directory in in_order(directories, "directories"):
             if not is_remote(directory):
                 places.append(path_of(directory, "a survey's directory"))
                 continue

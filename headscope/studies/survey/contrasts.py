@@ -18,6 +18,8 @@ from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.twins import FEWEST_TWINS, AgainstTwins, against_twins
 from headscope.inference.verdicts import corrected
+from headscope.keep.paths import path_of
+from headscope.keep.remote import refuse_remote
 from headscope.question.choices import Null
 from headscope.studies.survey.finished import LEFT_OUT, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
@@ -138,12 +140,14 @@ def _held_against(named: Mapping[str, Any], null: Null) -> Key:
     return tuple((dict(named) | {"null": None, "head": head}).values())
 
 
-def between(first: Path, second: Path) -> pa.Table:
+def between(first: str | Path, second: str | Path) -> pa.Table:
     """The figures of one survey less those of another of the same texts, wherever both have one; `between` is "survey".
 
     Masks may differ where each survey has one alone; heads are left out where their numbers differ. Raises InputError
     where the surveys cannot be subtracted, see `unpaired`.
     """
+    refuse_remote([first, second], "this reads")
+    first, second = (path_of(one, "a survey's directory") for one in (first, second))
     manifests = [_manifest(path) for path in (first, second)]
     reason = unpaired(*manifests)
     if reason is not None:

@@ -8,10 +8,11 @@ twins tell that attend as the model does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headscope.errors import InputError, cut
 from headscope.inference.verdicts import MARGIN, RATE
 from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.opened import View
@@ -157,7 +158,7 @@ def of_each(rows: Iterable[Mapping[str, Any]], view: View) -> dict[tuple[str, in
 def _overs(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[View, str, int, int | None], dict[str, Over]]:
     """The contrasts of each head and of each layer's mean, as far as they are there."""
     found: dict[tuple[View, str, int, int | None], dict[str, Over]] = {}
-    for row in rows:
+    for row in _each(rows, Mapping, "rows is a list of rows, open_survey(DIR).contrasts"):
         known = row["null"] is None and row["difference"] is not None
         if known and row["between"] in (EVEN, TWINS, VALUES) and row["statistic"] in STATISTICS:
             view = View(*(row[name] for name in View._fields))
@@ -171,6 +172,16 @@ def principal(found: Sequence[Headline]) -> list[Headline]:
 
     It is chosen by what was asked, whatever came out.
     """
+    found = list(_each(found, Headline, "found is a list of headlines, as headlines(rows) gives it"))
     views = list(dict.fromkeys(one.view for one in found))
     first = next((view for view in views if view.reference == "layer"), views[0] if views else None)
     return sorted((one for one in found if one.view == first), key=lambda one: STATISTICS.index(one.statistic))
+
+
+def _each(given: Any, kind: type[Any], usual: str) -> Iterator[Any]:
+    """What is in a list, where that is of one kind; InputError, with what is usual, for anything else."""
+    many = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+    for one in given if many else [given]:
+        if not many or not isinstance(one, kind):
+            raise InputError(f"{usual}, not {cut(repr(given))}.")
+        yield one

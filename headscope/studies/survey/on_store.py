@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from headscope.corpus.run import WHOLE, Part
 from headscope.keep.remote import is_remote
 from headscope.model.surroundings import settled_class
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Progress, Say
 from headscope.studies.survey import run
 from headscope.studies.survey.away import SurveyAway
@@ -18,9 +19,6 @@ from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store, nulls_there
 from headscope.studies.survey.sums_away import SumsHere, bring_sums, publish_gathered
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 
 def survey_in(directory: str | Path) -> type[Survey]:
@@ -56,10 +54,10 @@ class SurveyOnStore(Survey):
         *,
         part: Part = WHOLE,
         standard_input: BinaryIO | None = None,
-        say: Say = lambda step: None,
+        say: Say | None = None,
     ) -> SurveyOnStore:
         """As `Survey.prepare`; InputError also where the store cannot be read or written."""
-        away = SurveyAway.opened(directory)
+        scope, away = a_scope(scope), SurveyAway.opened(directory)
         with away.named():
             if (away.here / MANIFEST).exists():
                 away.refuse_other_numbers(Made.by(scope))

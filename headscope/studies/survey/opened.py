@@ -18,6 +18,7 @@ from headscope.corpus import genres, same
 from headscope.errors import InputError, clause
 from headscope.keep.paths import path_of
 from headscope.keep.remote import refuse_remote
+from headscope.question.given import in_order
 from headscope.studies.survey.finished import NOTES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
@@ -188,6 +189,8 @@ class OpenedSurvey:
     @cached_property
     def stage_stats(self) -> dict[tuple[str, str, int, Tokens], Stat]:
         """All figures of the residual stream by mask, statistic, stage and class of tokens; nulls are left out."""
+        if not self.stages:
+            return {}
         return {
             (row["mask"], row["statistic"], row["stage"], Tokens(row["by"], row["class"])): _of_row(Stat, row)
             for row in pq.read_table(self.path / "stream.parquet").to_pylist()
@@ -263,7 +266,7 @@ def open_survey(path: str | Path) -> OpenedSurvey:
     for shard in range(len(survey.manifest["shards"])):
         survey.store.outlined(shard)
     try:
-        _ = survey.views, survey.hubs, survey.contrasts, survey.stages and survey.stage_stats
+        _ = survey.views, survey.hubs, survey.contrasts, survey.stage_stats
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {clause(error)}.") from None
     return survey
@@ -274,7 +277,7 @@ def open_surveys(paths: Iterable[str | Path]) -> dict[str, OpenedSurvey]:
 
     Raises InputError as `open_survey` does, and where one directory is named twice.
     """
-    given = [path_of(path, "a survey's directory") for path in paths]
+    given = [path_of(path, "a survey's directory") for path in in_order(paths, "directories")]
     whole = [Path(os.path.realpath(path)) for path in given]  # also where links lead in a circle
     for path, first in zip(given, whole, strict=True):
         if whole.count(first) > 1:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, texts_of_bank
@@ -26,7 +26,8 @@ from headscope.keep.paths import path_of
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.choices import STANDARD_INPUT, Null
-from headscope.question.given import in_order
+from headscope.question.given import hearing, in_order, of_kind, seconds_of
+from headscope.scope import Scope, a_scope
 from headscope.show.progress import Progress, Say, Tick
 from headscope.studies.survey import statistics
 from headscope.studies.survey.bank import SurveyBank
@@ -56,9 +57,6 @@ from headscope.studies.survey.store import (
     write_bank,
     write_vocabulary,
 )
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 CENSUS = "census.npz"
 _PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon done
@@ -92,13 +90,15 @@ class Survey:
         *,
         part: Part = WHOLE,
         standard_input: BinaryIO | None = None,
-        say: Say = lambda step: None,
+        say: Say | None = None,
     ) -> Survey:
         """Find and count the texts, and claim the directory for them; "-" among the paths is standard input.
 
         Any number of runs may be at work in one directory: they share its shards. `part`: those that this one measures.
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
+        scope, options = a_scope(scope), of_kind(options, SurveyOptions, "options")
+        part, say = of_kind(part, Part, "part"), hearing(say, "say") or (lambda step: None)
         where = path_of(directory, "the survey's directory")
         work_of(where).refuse_foreign()
         # All that can be refused is refused before the texts are counted, which may take minutes.
@@ -138,7 +138,7 @@ class Survey:
         With a trial of 0 nothing is measured, and the plan has no time. What is made ready for it (encodings, the bank)
         is there when the survey runs.
         """
-        nulls = checked_nulls(nulls)
+        nulls, trial = checked_nulls(nulls), seconds_of(trial, "trial")
         card, options, census = self.scope.card, self.options, self.census
         stores = self._all(nulls)
         left, streams_left = self._left(stores), self._left([one for one in stores if self._with_stream(one)])
@@ -331,7 +331,7 @@ class Survey:
         left, streams_left = ((self._shards_left(those), self._left(those)) for those in (stores, with_streams))
         if not left[0]:
             return 0.0
-        if trial <= 0:
+        if not trial:
             return None
         warm_up(wait=True)
         self._make_ready(self.scope)

@@ -13,6 +13,7 @@ from headscope import __version__
 from headscope.errors import InputError
 from headscope.keep.cells import cell
 from headscope.keep.files import directory_to_write
+from headscope.question.given import hearing
 from headscope.show.charts.chart import Cell
 from headscope.show.document import Items, Report, Section
 from headscope.show.files import FOLDERS, foreign, write_document
@@ -32,14 +33,14 @@ _CONTRASTS = (
 
 
 def write_report(
-    directories: Sequence[str | Path], output: str | Path, say: Callable[[str], None] = lambda step: None
+    directories: Sequence[str | Path], output: str | Path, say: Callable[[str], None] | None = None
 ) -> Path:
     """Write the report on finished surveys into a directory; returns the path of its page.
 
     Files of an earlier report there are replaced. `say` is told each step. Raises InputError for directories that hold
     no finished survey, and an output that cannot be written or holds something else.
     """
-    out = directory_to_write(output)
+    out, say = directory_to_write(output), hearing(say, "say") or (lambda step: None)
     _refuse_foreign(out)
     with brought(directories) as here:
         surveys = _told_apart(open_surveys(here))
