@@ -27,7 +27,7 @@ from headscope.model.capture.capture import held
 from headscope.model.capture.heads import AllHeads
 from headscope.model.capture.parts import modules_of
 from headscope.model.capture.precision import HALF
-from headscope.model.capture.runner import Runner
+from headscope.model.capture.runner import Runner, Text
 from headscope.model.capture.stored import Opaque, are_plain, beside, device_of, hash_of_tensors, parts
 from headscope.model.feed.embeddings import ROWS
 
@@ -122,8 +122,8 @@ class Freshness:
         """What a fixed text makes of every head and of the output, and a number for each token's embedding."""
         stack, layers = self._runner.stack, len(self._runner.anatomy.blocks)
         recorder = AllHeads([len(self._probe)], layers)
-        contexts = None if stack.encoder is None else [self._probe]
-        output = self._runner.run([self._probe], recorder, contexts=contexts)[0]
+        probe = Text(self._probe, context=None if stack.encoder is None else self._probe)
+        output = self._runner.run([probe], recorder)[0]
         heads = recorder.captured()[0]
         embedded = self._embedded(torch.arange(self._vocab_size))
         return [heads.q, heads.k, heads.v, heads.z, _last(output), embedded]

@@ -17,12 +17,12 @@ from headscope.errors import HeadscopeError, ModelError
 from headscope.model.capture.anatomy import Anatomy, hidden_output
 from headscope.model.capture.capture import held, is_by_name
 from headscope.model.capture.dissect import dissect
-from headscope.model.capture.edits import Edits, layers_of_stream
+from headscope.model.capture.edits import layers_of_stream
 from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
 from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic, tolerance
-from headscope.model.capture.runner import Runner, Types
+from headscope.model.capture.runner import Runner, Text
 from headscope.model.capture.stages import Stages, stages
 from headscope.model.capture.stored import device_of, never_loaded
 from headscope.model.capture.stream import StreamRecorder
@@ -38,24 +38,6 @@ from headscope.model.tokens import TokenNames
 from headscope.question.choices import Mask
 
 _PROBE = (2, 10)  # texts, tokens
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a model reads: token ids, under a mask; what a decoder attends to; and what is replaced on the way.
-
-    `types`: the token types, where the ids have any but the first.
-    """
-
-    ids: list[int]
-    mask: Mask
-    context: list[int] | None
-    edit: Edits
-    types: tuple[int, ...] = ()
-
-    def contexts(self, count: int) -> list[list[int]] | None:
-        """The context of as many copies."""
-        return None if self.context is None else [self.context] * count
 
 
 @dataclass(frozen=True)
@@ -87,60 +69,33 @@ class Opened:
         """The stack of layers that is read."""
         return self.stack.model
 
-    def run(
-        self,
-        texts: list[list[int]],
-        mask: Mask,
-        contexts: list[list[int]] | None = None,
-        edits: Sequence[Edits] = (),
-        types: Types = (),
-        *,
-        residual: bool = False,
-    ) -> list[HeadTensors]:
-        """The heads of several texts (token ids), run as one batch padded on the right, or each by itself where the
-        model rounds a text by its batch. `residual`: their streams too.
-
-        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by
-        text. `types`: token types, text by text, where there are any.
-        """
+    def run(self, texts: Sequence[Text], *, residual: bool = False) -> list[HeadTensors]:
+        """The heads of texts under one mask, run as one batch padded on the right, or each by itself where the model
+        rounds a text by its batch. `residual`: their streams too."""
         if not self.anatomy.arithmetic.by_batch:
-            return self._together(texts, mask, contexts, edits, types, residual=residual)
-        slices = [slice(n, n + 1) for n in range(len(texts))]
-        return [
-            self._together(
-                texts[n], mask, None if contexts is None else contexts[n], edits[n], types[n], residual=residual
-            )[0]
-            for n in slices
-        ]
+            return self._together(texts, residual=residual)
+        return [self._together([text], residual=residual)[0] for text in texts]
 
-    def _together(
-        self,
-        texts: list[list[int]],
-        mask: Mask,
-        contexts: list[list[int]] | None = None,
-        edits: Sequence[Edits] = (),
-        types: Types = (),
-        *,
-        residual: bool = False,
-    ) -> list[HeadTensors]:
+    def _together(self, texts: Sequence[Text], *, residual: bool = False) -> list[HeadTensors]:
         """The heads of several texts, run as one batch."""
-        lengths = [len(ids) for ids in texts]
+        ids = [text.ids for text in texts]
+        lengths = [len(some) for some in ids]
         heads = AllHeads(lengths, len(self.anatomy.blocks))
         streams = StreamRecorder(self.anatomy, lengths, heads) if residual else None
         recorder = heads if streams is None else streams
-        spotter = Spotter(self.positions, self.anatomy, any(types))
+        spotter = Spotter(self.positions, self.anatomy, any(text.types for text in texts))
         with spotter.watching(recorder), nullcontext() if streams is None else streams.watching():
-            self.runner.run(texts, recorder, mask, contexts, edits, types)
+            self.runner.run(texts, recorder)
         of_texts = [None] * len(texts) if streams is None else streams.streams()
         return [
             replace(one, spots=spots, residual=stream)
-            for one, spots, stream in zip(heads.captured(), spotter.spots(texts), of_texts, strict=True)
+            for one, spots, stream in zip(heads.captured(), spotter.spots(ids), of_texts, strict=True)
         ]
 
     def pattern(self, text: Text, layer: int) -> LayerPattern:
         """The pattern of one layer on one text."""
         recorder = OnePattern(layer)
-        self.runner.run([text.ids], recorder, text.mask, text.contexts(1), [text.edit], [text.types])
+        self.runner.run([text], recorder)
         assert recorder.found is not None
         return recorder.found
 
@@ -157,50 +112,26 @@ class Opened:
                 kept.append(hidden_output(output).clone())
 
         hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
-        read = [text.context for text in texts if text.context is not None]
         try:
-            given = self.runner.run(
-                [text.ids for text in texts],
-                recorder,
-                texts[0].mask,
-                read or None,
-                [text.edit for text in texts],
-                [text.types for text in texts],
-            )
+            given = self.runner.run(texts, recorder)
         finally:
             hook.remove()
         return kept[-1], given[0] if self.model.get_output_embeddings() is not None else None
 
-    def stages(
-        self,
-        texts: list[list[int]],
-        mask: Mask,
-        contexts: list[list[int]] | None = None,
-        edits: Sequence[Edits] = (),
-        types: Types = (),
-        *,
-        widened: bool = False,
-    ) -> tuple[Stages, ...]:
+    def stages(self, texts: Sequence[Text], *, widened: bool = False) -> tuple[Stages, ...]:
         """What every block does to the residual streams of several texts, padded on the right; as `runner` runs
         them."""
-        trace = self._traced(texts, mask, contexts, edits, types, widened)
+        trace = self._traced(texts, widened)
         # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
-        own = self._traced(texts, mask, contexts, (), types, widened) if layers_of_stream(edits) else trace
+        hidden = layers_of_stream([text.edit for text in texts])
+        own = self._traced([replace(text, edit={}) for text in texts], widened) if hidden else trace
         with held(self.model), float32_arithmetic(self.model):
             return stages(self.anatomy, trace, own)
 
-    def _traced(
-        self,
-        texts: list[list[int]],
-        mask: Mask,
-        contexts: list[list[int]] | None,
-        edits: Sequence[Edits],
-        types: Types,
-        widened: bool,
-    ) -> Trace:
+    def _traced(self, texts: Sequence[Text], widened: bool) -> Trace:
         trace = Trace(copies=self.anatomy.writes_over)
         with trace.watching(self.model):
-            self.runner.run(texts, trace, mask, contexts, edits, types, widened=widened)
+            self.runner.run(texts, trace, widened=widened)
         return trace
 
     def streams(self, texts: Sequence[Text]) -> list[Tensor]:
@@ -208,21 +139,19 @@ class Opened:
         if self.anatomy.arithmetic.by_batch and len(texts) > 1:
             return [self.streams([text])[0] for text in texts]
         recorder = StreamRecorder(self.anatomy, [len(text.ids) for text in texts], Unrecorded())
-        contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
-            ids, edits = [text.ids for text in texts], [text.edit for text in texts]
-            self.runner.run(ids, recorder, texts[0].mask, contexts, edits, [text.types for text in texts])
+            self.runner.run(texts, recorder)
         return recorder.streams()
 
     def prove_mask(self, mask: Mask) -> None:
         """Show, by changing a probe's last token, that `mask` decides who sees whom; ModelError where it does not."""
         if mask == "model" or mask in self.proved:
             return
-        text = self.probe[0].tolist()
-        other = next(int(id) for id in self.probe.flatten() if id != text[-1])
+        ids = self.probe[0].tolist()
+        other = next(int(id) for id in self.probe.flatten() if id != ids[-1])
         # As one batch: what rounds activations by the largest of a batch then rounds both alike.
-        texts = [text, [*text[:-1], other]]
-        one, two = self._together(texts, mask)
+        texts = [Text(ids, mask), Text([*ids[:-1], other], mask)]
+        one, two = self._together(texts)
         moved = (one.z - two.z)[:, :-1].abs().amax((1, 2, 3)) / one.z.abs().amax()  # (layer,)
         seen = bool(moved[0] > 1e-6) if mask == "full" else bool(moved.amax() > 1e-5)
         if seen != (mask == "full"):
@@ -230,13 +159,14 @@ class Opened:
                 f"the mask {mask!r} has no hold on {type(self.model).__name__}: on a probe, earlier tokens "
                 f"{'see nothing of' if mask == 'full' else 'still see'} a later one."
             )
-        self._check_same_mask(texts, mask, one)
+        self._check_same_mask(texts, one)
         self.proved.add(mask)
 
-    def _check_same_mask(self, texts: list[list[int]], mask: Mask, found: HeadTensors) -> None:
-        """Where the model's own mask shows every layer just what `mask` does, the heads must do the same under both:
+    def _check_same_mask(self, texts: Sequence[Text], found: HeadTensors) -> None:
+        """Where the model's own mask shows every layer just what theirs does, the heads must do the same under both:
         `found` are those of the first text."""
-        own = self._together(texts, "model")[0]
+        mask = texts[0].mask
+        own = self._together([replace(text, mask="model") for text in texts])[0]
         assert own.visible is not None, "a probe is short"
         shown = torch.ones_like(own.visible) if mask == "full" else torch.ones_like(own.visible).tril()
         error = float((found.z - own.z).abs().amax() / own.z.abs().amax())

@@ -15,9 +15,10 @@ from torch import Tensor
 from headscope.errors import HeadscopeError, InputError, cut
 from headscope.keep.memory import Memory, Recent
 from headscope.model.capture.heads import HeadTensors
+from headscope.model.capture.runner import Text
 from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
-from headscope.model.opened import Opened, Text
+from headscope.model.opened import Opened
 from headscope.model.passages import Tokenized, has_template, tokenized
 from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class

@@ -13,10 +13,11 @@ from headscope.errors import InputError
 from headscope.model.capture.edits import Edits, check_edits, named_edits
 from headscope.model.capture.heads import HeadTensors, LayerPattern
 from headscope.model.capture.hooks import judged
+from headscope.model.capture.runner import Text
 from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
-from headscope.model.opened import Opened, Text
+from headscope.model.opened import Opened
 from headscope.model.passages import Tokenized
 from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class
@@ -153,8 +154,7 @@ class Captured(Stays):
         """
         if self._stages is None:
             self.bench.check()
-            text = self.input
-            self._stages = self.bench.opened.stages([text.ids], text.mask, text.contexts(1), [text.edit], [text.types])
+            self._stages = self.bench.opened.stages([self.input])
         return self._stages
 
     @property
@@ -219,14 +219,10 @@ def capture(
     made: dict[int, C] = {}
     for batch in alike([len(text.ids) for text in given], _BATCH_TOKENS, opened.positions.together):
         some = [given[n] for n in batch]
-        ids = [text.ids for text in some]
-        read = [text.context for text in some if text.context is not None] or None
         witness = Witness(forms, opened.model.get_input_embeddings())
         with witness.watching(), judged(opened.model, come) as changing:
-            replaced = [text.edit for text in some] if any(text.edit for text in some) else ()
-            types = [text.types for text in some]
-            heads = opened.run(ids, mask, read, replaced, types, residual=residual or bench.goes_by_streams)
-        if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
+            heads = opened.run(some, residual=residual or bench.goes_by_streams)
+        if changing or not _same_embeddings(opened, some, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed
         for n, seen in zip(batch, bench.seen(heads, some), strict=True):
@@ -242,8 +238,9 @@ def ids_of(tokens: Sequence[Token]) -> list[int]:
     return [token.id for token in tokens]
 
 
-def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | None) -> bool:
-    """Whether a pass over texts (token ids) embedded them as the model did when it was opened."""
+def _same_embeddings(opened: Opened, texts: Sequence[Text], embedded: Tensor | None) -> bool:
+    """Whether a pass over texts embedded them as the model did when it was opened."""
+    ids = [text.ids for text in texts]
     if embedded is None or embedded.shape[:2] != (len(ids), max(map(len, ids))):
         return True  # the table is not asked for whole texts
     rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from headscope.cores.one_thread import alone
+from headscope.model.capture.runner import Text
 from headscope.model.feed.alone import frame_of
 from headscope.model.tokens import Token
 from headscope.question import notes
@@ -251,9 +252,8 @@ def _alone(captured: Captured) -> Tensor:
     """The same stages of every token read alone: [stage, position, d_model]."""
     ids = sorted({token.id for token in captured.tokens})
     frame = frame_of(captured.bench.opened)
-    context = captured.input.context
-    contexts = None if context is None else [context] * len(ids)
-    alone = streams(captured.bench.opened, [frame.around(id) for id in ids], "model", contexts)
+    texts = [Text(frame.around(id), context=captured.input.context) for id in ids]
+    alone = streams(captured.bench.opened, texts)
     streams_alone = torch.stack([one[:, frame.position] for one in alone], 1)  # (stage, id, d_model)
     which = torch.tensor([ids.index(token.id) for token in captured.tokens])
     chosen: Tensor = streams_alone.index_select(1, which)

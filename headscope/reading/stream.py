@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from headscope.errors import ModelError
+from headscope.model.capture.runner import Text
 from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.opened import Opened
 from headscope.neighbors import Place, search
-from headscope.question.choices import Mask
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.placed import Encode, Spots, places_of, search_placed
 
@@ -56,26 +56,21 @@ def joined(stages: Sequence[Stages], text: int = 0) -> Tensor:
     return torch.stack([stages[0].before[text], *(x[text] for one in stages for x in (one.middle, one.after))])
 
 
-def streams(
-    opened: Opened, texts: Sequence[list[int]], mask: Mask = "model", contexts: Sequence[list[int]] | None = None
-) -> list[Tensor]:
-    """The streams of many texts (token ids), in padded batches: float32 [stage, position, d_model] each, on the CPU.
+def streams(opened: Opened, texts: Sequence[Text]) -> list[Tensor]:
+    """The streams of texts under one mask, in padded batches: float32 [stage, position, d_model] each, on the CPU.
 
-    A decoder attends to `contexts`. Raises ModelError where the model computes what is not finite.
+    Raises ModelError where the model computes what is not finite.
     """
-    found = dict(each_stream(opened, texts, mask, contexts))
+    found = dict(each_stream(opened, texts))
     return [found[n] for n in range(len(texts))]
 
 
-def each_stream(
-    opened: Opened, texts: Sequence[list[int]], mask: Mask, contexts: Sequence[list[int]] | None
-) -> Iterator[tuple[int, Tensor]]:
+def each_stream(opened: Opened, texts: Sequence[Text]) -> Iterator[tuple[int, Tensor]]:
     """The same one after another, each with its text's place in `texts`."""
-    for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS, opened.positions.together):
-        read = None if contexts is None else [contexts[n] for n in batch]
-        stages = opened.stages([texts[n] for n in batch], mask, read)
+    for batch in alike([len(text.ids) for text in texts], _BATCH_TOKENS, opened.positions.together):
+        stages = opened.stages([texts[n] for n in batch])
         for row, n in enumerate(batch):
-            found = joined(stages, row)[:, : len(texts[n])].clone()
+            found = joined(stages, row)[:, : len(texts[n].ids)].clone()
             if not bool(found.isfinite().all()):
                 name = type(opened.model).__name__
                 raise ModelError(f"{name} computes a residual stream that is not finite: try another dtype.")

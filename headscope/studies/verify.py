@@ -10,6 +10,7 @@ import torch
 from headscope.errors import HeadscopeError
 from headscope.model.capture.capture import is_by_name
 from headscope.model.capture.dissect import dissect
+from headscope.model.capture.runner import Text
 from headscope.model.feed.projections import measure_projections, normalised_error
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
@@ -71,7 +72,7 @@ def _alone(bench: Bench, name: str) -> Check:
         return Check(name, None, "attention sinks take a share, so z is shorter than the encoding")
     worst = 0.0
     for id in opened.probe[0, :4].tolist():
-        z = opened.run([[id]], "model")[0].z[0, 0]  # (head, d_head)
+        z = opened.run([Text([id])])[0].z[0, 0]  # (head, d_head)
         v = opened.feed.vectors(torch.tensor([id]), 0, _place(bench, 0))[0].cpu()
         own = v.repeat_interleave(z.shape[0] // v.shape[0], dim=0)
         worst = max(worst, float((z - own).abs().amax() / own.abs().amax()))
@@ -132,12 +133,12 @@ def _padding(bench: Bench, name: str) -> Check:
     opened = bench.opened
     most = opened.positions.together  # longer texts are not padded to one length: the model would read them otherwise
     text, other = opened.probe[:, :most].tolist()  # another text beside it: of the same, what leaked would be no other
-    short = text[: max(1, len(text) // 2)]
+    short = Text(text[: max(1, len(text) // 2)])
     if most is not None and len(other) < 2:
         return Check(
             name, None, "texts of different lengths are not padded to one: the model would read them otherwise"
         )
-    alone, together = opened.run([short], "model")[0].z, opened.run([other, short], "model")[1].z
+    alone, together = opened.run([short])[0].z, opened.run([Text(other), short])[1].z
     error = float((alone - together).abs().amax() / alone.abs().amax())
     return Check(name, error <= _limit(bench), f"error {error:.1e}")
 

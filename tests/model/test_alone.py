@@ -8,6 +8,7 @@ from tokenizers import Regex, normalizers
 
 from headscope import Scope
 from headscope.errors import ModelError
+from headscope.model.capture.runner import Text
 from headscope.model.feed.alone import Frame, frame_of, values_alone
 
 
@@ -39,8 +40,8 @@ def test_values_are_those_of_a_run_of_the_token_by_itself(scope):
     values = values_alone(opened, ids, frame)
     assert values.dtype == torch.float32
     for n, id in enumerate(ids.tolist()):
-        read = [[*frame.before[1:], id, *frame.after]] if opened.stack.encoder is not None else None
-        one = opened.run([frame.around(id)], "model", read)[0]
+        read = [*frame.before[1:], id, *frame.after] if opened.stack.encoder is not None else None
+        one = opened.run([Text(frame.around(id), context=read)])[0]
         expected = one.v[:, frame.position]  # (layer, kv_head, d_head)
         finite = expected.isfinite().all()
         assert finite == values[:, :, n].isfinite().all()

@@ -19,12 +19,7 @@ def read(scope):
 
 def test_padded_streams_are_those_of_single_readings(scope):
     readings = read(scope)
-    contexts = [reading.input.context for reading in readings]
-    together = streams(
-        scope.bench.opened,
-        [reading.input.ids for reading in readings],
-        contexts=None if contexts[0] is None else contexts,
-    )
+    together = streams(scope.bench.opened, [reading.input for reading in readings])
     for reading, stream in zip(readings, together, strict=True):
         stages = reading.stages
         alone = torch.stack([stages[0].before[0], *(x[0] for one in stages for x in (one.middle, one.after))])
@@ -44,7 +39,7 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
     for name in ("bert", "electra", "gpt2", "llama"):
         scope = scope_of(name)
         readings = read(scope)
-        stream = torch.cat(streams(scope.bench.opened, [reading.input.ids for reading in readings]), 1)
+        stream = torch.cat(streams(scope.bench.opened, [reading.input for reading in readings]), 1)
         tokens = [token for reading in readings for token in reading.tokens]
         ids = torch.tensor([token.id for token in tokens])
         spots = [spot for reading in readings for spot in reading.spots]
@@ -81,8 +76,8 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
 def test_what_is_not_finite_is_named(build):
     model, tokenizer = build("gpt2")
     scope = Scope.from_model(model, tokenizer)
-    ids = [token.id for token in scope.read(zoo.TEXT).tokens]
+    given = scope.read(zoo.TEXT).input
     with torch.no_grad():
         model.transformer.h[1].mlp.c_proj.bias[0] = torch.inf
     with pytest.raises(ModelError, match="not finite"):
-        streams(scope.bench.opened, [ids])
+        streams(scope.bench.opened, [given])

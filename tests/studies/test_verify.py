@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -171,8 +172,8 @@ def masks_that_nobody_heeds(scope, monkeypatch):
     kind = type(scope.bench.opened)
     together = kind._together
 
-    def unheeded(self, texts, mask, *rest, **named):
-        return together(self, texts, "model", *rest, **named)
+    def unheeded(self, texts, **named):
+        return together(self, [replace(text, mask="model") for text in texts], **named)
 
     monkeypatch.setattr(kind, "_together", unheeded)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +25,19 @@ from headscope.model.opening.stacks import Stack
 from headscope.model.telling import as_ours
 from headscope.question.choices import Mask
 
-Types = Sequence[Sequence[int]]  # token types, text by text; an empty one, or none at all: all of the first
+
+@dataclass(frozen=True)
+class Text:
+    """What a model reads: token ids, under a mask; what a decoder attends to; and what is replaced on the way.
+
+    `types`: the token types, where the ids have any but the first.
+    """
+
+    ids: list[int]
+    mask: Mask = "model"
+    context: list[int] | None = None
+    edit: Edits = field(default_factory=dict)
+    types: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,51 +48,33 @@ class Runner:
     anatomy: Anatomy
     padding: int
 
-    def run(
-        self,
-        texts: list[list[int]],
-        recorder: Recorder,
-        mask: Mask = "model",
-        contexts: list[list[int]] | None = None,
-        edits: Sequence[Edits] = (),
-        types: Types = (),
-        *,
-        widened: bool = False,
-    ) -> Any:
-        """Run several texts (token ids) as one batch before `recorder`, and return what the model does.
+    def run(self, texts: Sequence[Text], recorder: Recorder, *, widened: bool = False) -> Any:
+        """Run texts under one mask as one batch before `recorder`, and return what the model does.
 
-        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by text.
         `widened`: half weights compute as float32. Raises InputError for texts that the model reads with other
         attention modules than those it was opened with, ModelError for whatever the model itself raises.
         """
         with as_ours(self.stack.model, "it read a text"):
-            return self._run(texts, recorder, mask, contexts, edits, types, widened)
+            return self._run(texts, recorder, widened)
 
-    def _run(
-        self,
-        texts: list[list[int]],
-        recorder: Recorder,
-        mask: Mask,
-        contexts: list[list[int]] | None,
-        edits: Sequence[Edits],
-        types: Types,
-        widened: bool,
-    ) -> Any:
+    def _run(self, texts: Sequence[Text], recorder: Recorder, widened: bool) -> Any:
         model, encoder = self.stack.model, self.stack.encoder
-        ids, attention_mask = self._batch(texts)
+        ids, attention_mask = self._batch([text.ids for text in texts])
         options: dict[str, Any] = without_cache(model)
-        if any(types):
-            options["token_type_ids"] = self._padded(types, ids.shape[1], 0)
+        if any(text.types for text in texts):
+            options["token_type_ids"] = self._padded([text.types for text in texts], ids.shape[1], 0)
         arithmetic = float32_arithmetic if widened else nullcontext
-        if contexts is not None and encoder is not None:
+        contexts = [text.context for text in texts if text.context is not None]
+        if contexts and encoder is not None:
             read, seen = self._batch(contexts)
             with prepared(encoder), arithmetic(encoder):
                 written = encoder(input_ids=read, attention_mask=seen)[0]
             options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
         self._check_length(ids, attention_mask, options)
         own = frozenset(block.attention for block in self.anatomy.blocks)
-        recorded = recording(recorder, attention_mask, mask, own, edits)
-        replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
+        edits = [text.edit for text in texts] if any(text.edit for text in texts) else []
+        recorded = recording(recorder, attention_mask, texts[0].mask, own, edits)
+        replaced = stream_replaced(self.anatomy, recorder, edits, [len(text.ids) for text in texts])
         with prepared(model), recorded, replaced, arithmetic(model), shared_if_large(self.anatomy, ids.numel()):
             return model(input_ids=ids, attention_mask=attention_mask, **options)
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import ModelError
 from headscope.model.capture.passes import Arrived, Attend, Attended
+from headscope.model.capture.runner import Text
 from headscope.model.opened import Opened
 from headscope.model.untouched import untouched
 
@@ -77,10 +78,9 @@ def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     """v of `ids` [token], each the only token of a text, in every layer: float32 [layer, kv_head, token, d_head]."""
     if _one_by_one(opened) and len(ids) > 1:
         return torch.cat([values_alone(opened, one, frame) for one in ids.split(1)], 2)
-    texts, contexts = _texts(opened, ids, frame)
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
-        opened.runner.run(texts, recorder, "model", contexts, widened=True)
+        opened.runner.run(_texts(opened, ids, frame), recorder, widened=True)
     except Arrived:
         return torch.stack(recorder.kept)
     raise ModelError(f"{type(opened.model).__name__} ran to its end without coming to its last layer.")
@@ -102,8 +102,7 @@ def _one_by_one(opened: Opened) -> bool:
 
 
 def _streams(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
-    texts, contexts = _texts(opened, ids, frame)
-    blocks = opened.stages(texts, "model", contexts, widened=True)
+    blocks = opened.stages(_texts(opened, ids, frame), widened=True)
     parts = [blocks[0].before, *(stage for one in blocks for stage in (one.middle, one.after))]
     found = torch.stack([part[:, frame.position] for part in parts])[:, None]  # (stage, 1, token, d_model)
     if bool(found.isfinite().all()):
@@ -114,13 +113,12 @@ def _streams(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     return torch.cat([_streams(opened, half, frame) for half in ids.tensor_split(2)], 2)
 
 
-def _texts(opened: Opened, ids: Tensor, frame: Frame) -> tuple[list[list[int]], list[list[int]] | None]:
-    """The texts of one token each, and what a decoder's encoder reads beside them (None: there is none)."""
-    texts = [frame.around(id) for id in ids.tolist()]
+def _texts(opened: Opened, ids: Tensor, frame: Frame) -> list[Text]:
+    """The texts of one token each, which a decoder's encoder reads, too."""
     if opened.stack.encoder is None:
-        return texts, None
+        return [Text(frame.around(id)) for id in ids.tolist()]
     own = Frame(frame.before[1:], frame.after)  # the start token is the decoder's alone
-    return texts, [own.around(id) for id in ids.tolist()]
+    return [Text(frame.around(id), context=own.around(id)) for id in ids.tolist()]
 
 
 def _framing(tokenizer: PreTrainedTokenizerBase, text: str) -> Frame | None:

@@ -16,8 +16,8 @@ from headscope.corpus.census import Census
 from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
+from headscope.model.capture.runner import Text
 from headscope.model.lengths import alike
-from headscope.model.opened import Text
 from headscope.question.passage import Passage
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import Readout
@@ -60,7 +60,7 @@ def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: Capa
         along = bench.context(Passage(text.content), truncate=options.truncate)
         context = None if along is None else [token.id for token in along]
         ours = torch.tensor([token.position for token in tokens if not token.special])
-        read = Text([token.id for token in tokens], options.mask, context, {})
+        read = Text([token.id for token in tokens], options.mask, context)
         found.append(TextInput(text.number, group, read, ours))
     return found
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headscope.corpus.texts import CorpusText
-from headscope.model.opened import Text
+from headscope.model.capture.runner import Text
 from headscope.model.passages import Tokenized
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
@@ -108,8 +108,8 @@ def mixing_of(scope: Scope, one: JoinedInput, mask: Mask, masked: int | None = N
         for at in one.masked:
             ids[at] = masked
     context = bench.context(Passage(one.text), truncate=True)
-    read = Text(ids, mask, None if context is None else [token.id for token in _cut(context)], {})
-    (heads,) = bench.opened.run([ids], mask, read.contexts(1))
+    read = Text(ids, mask, None if context is None else [token.id for token in _cut(context)])
+    (heads,) = bench.opened.run([read])
     return mixing(Captured(bench, Passage(one.text), Tokenized(one.text, one.tokens), read, heads, ()))
 
 

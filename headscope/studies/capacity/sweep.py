@@ -13,7 +13,7 @@ from torch import Tensor
 
 from headscope.model.capture.edits import Change
 from headscope.model.capture.edits import Part as Where
-from headscope.model.opened import Text
+from headscope.model.capture.runner import Text
 from headscope.question.choices import Site
 from headscope.reading.losses import kl, moved
 from headscope.show.progress import Tick

@@ -21,10 +21,11 @@ from headscope.keep.memory import Memory
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
+from headscope.model.capture.runner import Text
 from headscope.model.capture.stored import brought, device_of, is_plain
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import measure_projections
-from headscope.model.opened import Opened, Text
+from headscope.model.opened import Opened
 from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table
 from headscope.question.choices import Reference, Space

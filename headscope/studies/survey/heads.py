@@ -11,12 +11,14 @@ from torch import Tensor
 
 from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
+from headscope.model.capture.runner import Text
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
 from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
+from headscope.reading.captured import ids_of
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.reading import Reading
 from headscope.reading.stream import each_stream
@@ -139,8 +141,10 @@ def each_stream_of(
     bench: Bench, texts: Sequence[CorpusText], tokens: Sequence[Sequence[Token]], truncate: bool, mask: Mask
 ) -> Iterator[tuple[int, Tensor]]:
     """The same text by text, each with its place in `texts`, as they are run."""
-    ids = [[token.id for token in read] for read in tokens]
     contexts = [bench.context(Passage(text.content), truncate=truncate) for text in texts]
-    read_too = [[token.id for token in context] for context in contexts if context is not None] or None
-    for n, stream in each_stream(bench.opened, ids, mask, read_too):
+    given = [
+        Text(ids_of(read), mask, None if context is None else ids_of(context))
+        for read, context in zip(tokens, contexts, strict=True)
+    ]
+    for n, stream in each_stream(bench.opened, given):
         yield n, stream[:, [token.position for token in tokens[n] if not token.special]]
