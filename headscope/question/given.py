@@ -133,7 +133,7 @@ def seconds_of(given: object, what: str) -> float:
     Traceback (most recent call last):
     headscope.errors.InputError: trial is '1'; it is a number of seconds, 0 or more.
     """
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given < math.inf:
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= float(given) < math.inf:
         raise InputError(f"{what} is {cut(repr(given))}; it is a number of seconds, 0 or more.")
     return float(given)
 
