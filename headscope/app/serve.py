@@ -94,7 +94,7 @@ def serve(
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    Ending(configured(app), app.state.ending).run([listener])
+    Ending(configured(app), app.state.ending, app.state.over).run([listener])
 
 
 def configured(app: FastAPI, seconds: float = 30) -> uvicorn.Config:

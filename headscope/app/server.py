@@ -98,7 +98,8 @@ def create_app(
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
     `tested`: without one, what the test on 60 texts gave for these weights, where it was made before or comes along.
-    `app.state.ending()`, on its event loop, ends what is made for nobody yet: before a server waits for its requests.
+    Of a server that is to end, on its event loop: `app.state.ending()` ends what is made for nobody yet, and
+    `app.state.over()` what is made for those who wait; they are told that the server ends.
     Raises InputError where one of them is none.
     """
     scope, host, root_path = a_scope(scope), text_of(host, "host"), text_of(root_path, "root_path")
@@ -141,7 +142,7 @@ def create_app(
         docs_url=None,  # they load from another host
         redoc_url=None,
     )
-    app.state.ending = desk.line.end_aside
+    app.state.ending, app.state.over = desk.line.end_aside, desk.end
     handle_problems(app)
     app.include_router(routes.router(desk))
 

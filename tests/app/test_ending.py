@@ -1,9 +1,10 @@
-"""A server that is ended: who waits is answered, nothing is made ahead, and who cannot wait ends it at once."""
+"""A server that is ended: who waits is answered within seconds, nothing is made ahead, and who cannot wait ends it."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from headscope import Scope
-from headscope.app.api.jobs import ClientGone
+from headscope.app.api.jobs import ClientGone, ServerEnds
 from headscope.app.api.line import Line
 from headscope.question.stopping import stop_point
 
@@ -43,7 +44,8 @@ async def app(scope, receive, send):
 listener = socket.create_server(("127.0.0.1", 0))
 print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 try:
-    Ending(uvicorn.Config(app, log_level="warning"), lambda: print("no more ahead", flush=True)).run([listener])
+    ending = lambda: print("no more ahead", flush=True)
+    Ending(uvicorn.Config(app, log_level="warning"), ending, line.end).run([listener])
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -74,7 +76,10 @@ def test_who_waits_is_answered_and_whoever_ends_it_is_told_what_for() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, answers) == (130, "no more ahead\n", ["answered"])
-    assert err == "headscope ends once what is being worked out is answered; Ctrl+C again ends it at once.\n"
+    assert err == (
+        "headscope ends once what is being worked out is answered, or stopped after 4 seconds; "
+        "Ctrl+C again ends it at once.\n"
+    )
 
 
 @pytest.mark.slow
@@ -140,6 +145,55 @@ def test_who_comes_with_more_work_aside_once_it_ends_is_sent_away() -> None:
 
     with ThreadPoolExecutor(1) as thread:  # as above
         assert thread.submit(asyncio.run, steps()).result() == 1
+
+
+def test_who_waits_for_long_work_is_sent_away_and_so_is_who_comes_then() -> None:
+    async def asked() -> list[type[BaseException]]:
+        line, begun = Line(8), threading.Event()
+
+        def endless() -> None:
+            begun.set()
+            while True:
+                stop_point()
+                time.sleep(0.001)
+
+        waiting = [asyncio.ensure_future(line.run(endless)) for _ in range(3)]
+        await asyncio.to_thread(begun.wait)
+        line.end()
+        waiting.append(asyncio.ensure_future(line.run(lambda: None)))
+        found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+        line.close()
+        assert await line.run(lambda: "open again") == "open again"
+        line.close()
+        return list(map(type, found))
+
+    with ThreadPoolExecutor(1) as thread:  # as above
+        assert thread.submit(asyncio.run, asked()).result() == 4 * [ServerEnds]
+
+
+@pytest.mark.slow
+def test_the_command_stops_long_work_and_waits_for_no_half_request(demo: Scope) -> None:
+    command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = next(line for line in process.stdout if "headscope is at" in line).split()[3]
+    url = httpx.URL(address)
+    with ThreadPoolExecutor(4) as threads, socket.create_connection((url.host, url.port or 0)) as half:
+        head = f"POST /api/v1/read HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nContent-Type: application/json\r\n"
+        half.sendall(f"{head}Content-Length: 400\r\n\r\n{{".encode())
+
+        def many_runs(token: int) -> str:
+            ask = {"text": "time flies like a bird " * 90, "token": token}
+            answer = httpx.post(f"{address}api/v1/effects", json=ask, timeout=600)
+            return answer.text if answer.status_code == 503 else str(answer.status_code)
+
+        answers = [threads.submit(many_runs, token) for token in range(1, 5)]
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        found = {one.result() for one in answers}
+        _, err = process.communicate(timeout=60)
+    assert found - {"200"} == {'{"error": "the server is being ended: ask again when it is back."}'}
+    assert (process.returncode, "Traceback" in err, "Exception" in err) == (-signal.SIGTERM, False, False), err
 
 
 @pytest.mark.slow

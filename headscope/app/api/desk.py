@@ -167,6 +167,11 @@ class Desk:
 
         return run
 
+    def end(self) -> None:
+        """Send away everybody who waits for an answer; only on the event loop."""
+        self.line.end()
+        self.mapping.end()
+
     @property
     def memory_record(self) -> MemoryRecord:
         """How much is kept, for JSON."""

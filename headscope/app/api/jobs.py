@@ -30,6 +30,10 @@ class ClientGone(Exception):
     """The client left before its job was done."""
 
 
+class ServerEnds(ClientGone):
+    """The server sent the client away before its job was done: it is to end."""
+
+
 class BeingMade(Exception):
     """The question has to wait for a job, which `told` names."""
 

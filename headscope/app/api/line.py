@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from headscope.app.api.jobs import ClientGone, Job, LineFull
+from headscope.app.api.jobs import ClientGone, Job, LineFull, ServerEnds
 from headscope.cores.one_thread import yielding
 from headscope.question.stopping import Stopped, while_wanted
 
@@ -37,7 +37,7 @@ class Line:
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._jobs_aside: set[Job] = set()  # this and the next are the event loop's alone
-        self._ends = False
+        self._ends = self._over = False
 
     @property
     def waiting(self) -> int:
@@ -45,11 +45,13 @@ class Line:
         return max(0, len(self._inside) - 1)
 
     async def run(self, work: Callable[[], T], request: Request | None = None, key: Hashable | None = None) -> T:
-        """What the work comes to when its turn has come; LineFull or ClientGone where it does not come to that.
+        """What the work comes to when its turn has come; LineFull, ClientGone or ServerEnds where it does not.
 
         Who asks with the `key` of work that stands in the line already, or runs, waits for the same. It goes on while
         one of them waits; then it leaves the line, or ends at its next stop point.
         """
+        if self._over:
+            raise ServerEnds
         place = self._shared(key) or self._enter(work, key)
         result: asyncio.Future[T] = asyncio.wrap_future(place.turn)
         result.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, though all have left
@@ -57,7 +59,7 @@ class Line:
             await unless_left(result, request)
             return result.result()
         except Stopped:
-            raise ClientGone from None
+            raise (ServerEnds if self._over else ClientGone) from None
         finally:
             place.job.leave()
             if not place.job.wanted:
@@ -87,6 +89,15 @@ class Line:
         self._ends = True
         for job in self._jobs_aside:
             job.end()
+
+    def end(self) -> None:
+        """Send everybody away, and who comes with more; only on the event loop."""
+        self.end_aside()
+        self._over = True
+        with self._lock:
+            inside = list(self._inside)
+        for place in inside:
+            place.job.end()
 
     async def _aside(self, job: Job, work: Callable[[], T]) -> T:
         def alone() -> T:
@@ -130,12 +141,10 @@ class Line:
 
     def close(self) -> None:
         """Send everybody away; who comes later finds it open again."""
-        self._ends = False
+        self.end()
+        self._ends = self._over = False
         with self._lock:
             worker, self._thread = self._thread, None
-            inside = list(self._inside)
-        for place in inside:
-            place.job.end()
         if worker is not None:
             worker.shutdown(wait=False, cancel_futures=True)
 

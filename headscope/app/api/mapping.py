@@ -97,6 +97,10 @@ class Mapping:
         job.leave(who)
         return _told(key, job)
 
+    def end(self) -> None:
+        """Send away everybody who waits."""
+        self._line.end()
+
     def close(self) -> None:
         """End all work."""
         for _, job in self._jobs.items():

@@ -38,7 +38,7 @@ from headscope.app.api.asks import (
     VisitAsk,
 )
 from headscope.app.api.desk import Desk
-from headscope.app.api.jobs import visitor
+from headscope.app.api.jobs import ServerEnds, visitor
 from headscope.app.page import taking
 from headscope.app.page.visit import surveyed
 from headscope.errors import HeadscopeError
@@ -105,6 +105,8 @@ async def atlas_lines(desk: Desk, ask: AllHeadsAsk, request: Request) -> Respons
         try:
             async for line in lines:
                 yield line + b"\n"
+        except ServerEnds:
+            return  # lines without an answer are cut off, as by a server that is gone
         except HeadscopeError as error:
             yield as_json({"error": error.wrong}) + b"\n"
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from headscope.app.api.answers import as_json
 from headscope.app.api.desk import NotRead, TooLong
-from headscope.app.api.jobs import BeingMade, ClientGone, LineFull
+from headscope.app.api.jobs import BeingMade, ClientGone, LineFull, ServerEnds
 from headscope.app.api.mapping import MapNotThere
 from headscope.app.api.models import Busy, NotAllowed, NotFound
 from headscope.app.visitors import TooMuch
@@ -69,6 +69,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(TooMuch)
     async def too_much(_: Request, error: Exception) -> Response:
         return problem(429, str(error), {"Retry-After": "5"})
+
+    @app.exception_handler(ServerEnds)
+    async def ends(_: Request, __: Exception) -> Response:
+        return problem(503, "the server is being ended: ask again when it is back.", {"Retry-After": "1"})
 
     @app.exception_handler(ClientGone)
     async def gone(_: Request, __: Exception) -> Response:

@@ -24,7 +24,7 @@ _SAID = {
     422: "No such token, layer, choice or field; the sentence says what is open.",
     429: "More work than one visitor of this server may ask for; Retry-After says when to come back.",
     500: "The model failed.",
-    503: "Too many requests wait; Retry-After says when to come back.",
+    503: "Too many requests wait, or the server is being ended; Retry-After says when to come back.",
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": BeingMadeRecord if status == 409 else Problem, "description": said}
