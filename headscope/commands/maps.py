@@ -101,7 +101,8 @@ def draw_map(
             isolate(status, scope)
         status.stop()  # t-SNE shows a bar of its own
         choices: Any = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
-        choices |= {"method": method, "at": at, "size": size, "k": k, "perplexity": perplexity, "seed": seed}
+        choices |= {"method": method, "at": at, "size": size, "k": k, "seed": seed}
+        choices |= {"perplexity": perplexity} if method == "tsne" else {}
         made = readings[0].map(layer, head, **choices)
         status.start()
         status.update("drawing …")

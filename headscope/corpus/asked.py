@@ -10,7 +10,7 @@ from typing import Any, Literal
 from headscope.corpus.texts import Columns
 from headscope.errors import InputError
 from headscope.question.choices import FORMATS, Format, one_of
-from headscope.question.given import number, switch
+from headscope.question.given import number, switch, text_of
 
 _USUAL = (("genre_column", "genre"), ("language_column", None))
 
@@ -35,6 +35,9 @@ class CorpusOptions:
 
     def __post_init__(self) -> None:
         one_of("format", self.format, ("auto", *FORMATS))
+        for name in ("column", "document_column", "genre_column", "language_column"):
+            if name != "language_column" or self.language_column is not None:
+                object.__setattr__(self, name, text_of(getattr(self, name), name))
         if self.sample is not None:
             self._count("sample", 1)
         self._count("seed", 0)

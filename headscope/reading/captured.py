@@ -23,7 +23,7 @@ from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, find
 from headscope.question import notes
-from headscope.question.choices import MASKS, WEIGH, Mask, Vector, Weigh, one_of
+from headscope.question.choices import MASKS, VECTORS, WEIGH, Mask, Vector, Weigh, one_of
 from headscope.question.passage import Passage
 from headscope.reading.bench import Bench, Changed
 from headscope.vocabulary import Vocabulary
@@ -114,6 +114,7 @@ class Captured(Stays):
 
     def lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""
+        layer = self.bench.layer(layer)
         self.bench.check()
         w_o = self.bench.w_o(layer).double()  # (H, d_head, d_model)
         v = self.vectors("v", layer).double()  # (S, H, d_head)
@@ -170,6 +171,7 @@ class Captured(Stays):
 
     def vectors(self, vector: Vector, layer: int) -> Tensor:
         """z, q, k or v of one layer for every query head: [position, head, d_head]; grouped heads share k and v."""
+        one_of("vector", vector, VECTORS)
         found: Tensor = getattr(self, vector)[self.bench.layer(layer)]
         return found.repeat_interleave(self.z.shape[2] // found.shape[1], dim=1)
 

@@ -19,7 +19,7 @@ from headscope.question.choices import (
     Weigh,
     one_of,
 )
-from headscope.question.given import as_seed, switch
+from headscope.question.given import switch
 from headscope.question.question import Question
 from headscope.reading import answers
 from headscope.reading.alive import View
@@ -151,7 +151,7 @@ class Reading(NearestQuestions):
         candidates: Candidates = "all",
         size: int = 2000,
         k: int = 10,
-        perplexity: float = 30,
+        perplexity: float | None = None,
         seed: int = 0,
         progress: Tell | None = None,
     ) -> Map:
@@ -159,13 +159,13 @@ class Reading(NearestQuestions):
 
         `method` is "tsne" or "pca", `metric` cosine or euclidean. The sample has `size` vocabulary tokens: those of
         the text, the `k` nearest of each output, and a random rest drawn with `seed`. They stand at position `at`;
-        None: at none, for one picture shows many positions. `reference` None: the layer's own. Seeded, and kept in
-        memory and on disk. `progress` hears how many iterations of t-SNE are done, of how many; None: a bar on
-        standard error, where that is a terminal. Other texts are placed into it by `Map.place`. Needs the extra
-        `maps`. Raises InputError for a choice that is not open.
+        None: at none, for one picture shows many positions. `reference` None: the layer's own. `perplexity` is
+        t-SNE's, and None: 30. Seeded, and kept in memory and on disk. `progress` hears how many iterations of t-SNE are
+        done, of how many; None: a bar on standard error, where that is a terminal. Other texts are placed into it by
+        `Map.place`. Needs the extra `maps`. Raises InputError for a choice that is not open.
         """
         asked = Question(layer, space, reference, metric, at is not None, candidates, at=at, k=k)
-        return self.ask_map(asked, head, Way(method, perplexity, as_seed(seed)), size, progress)
+        return self.ask_map(asked, head, Way.of(method, perplexity, seed), size, progress)
 
     def ask_map(self, asked: Question, head: int, way: Way, size: int = 2000, progress: Tell | None = None) -> Map:
         """The same for a question that is made already, whose k is that of each output."""
@@ -269,14 +269,19 @@ class Reading(NearestQuestions):
 
         `view` is "heads" (nearest tokens and positions), "atlas", "attention", "written", "journey" or "layers". It can
         be moved to the other tokens and layers that fit, by which it is asked before it is shown. Raises InputError for
-        a view or a choice that is not open.
+        a view or a choice that is not open, or that the view has not.
 
         >>> view = scope.read("Time flies.").show("attention")  # as a cell's last line: the view itself
         >>> view.to_html().startswith("<!doctype html>"), "sandbox" in view._repr_html_()
         (True, True)
         """
         one_of("view", view, VIEWS)
-        token = self.position_of(token)
+        token, layer = self.position_of(token), self.bench.layer(layer)
+        taken = {"attention": (), "journey": ("position",)}.get(view, ("space", "reference", "metric", "position"))
+        usual = {"space": (space, "value"), "reference": (reference, None), "metric": (metric, "cosine")}
+        for name, (given, default) in (usual | {"position": (switch(position, "position"), True)}).items():
+            if name not in taken and given != default:
+                raise InputError(f"the view {view} has no {name}: leave {name}={cut(repr(given))} out.")
         if view == "heads":
             near = self.nearest(token, layer, space, reference, metric, position)
             return View((near, self.nearest_positions(token, layer, metric)))

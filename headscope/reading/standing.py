@@ -13,6 +13,7 @@ from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
 from headscope.neighbors import Place, Source, search, without_ties
 from headscope.question import notes
+from headscope.question.given import number as one_of_many
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
 from headscope.reading import standing_words
@@ -95,11 +96,11 @@ class Standing(Answer):
 
     def says_of(self, head: int) -> str:
         """What one head writes of this text, in words."""
-        return standing_words.of_head(self._layer, self._stood()[head])
+        return standing_words.of_head(self._layer, self._of(head))
 
     def strip(self, head: int, named: bool = True) -> str:
         """The whole vocabulary as a strip, with marks where the text's tokens rank: SVG; `named` gives it words."""
-        stood = self._stood()[head]
+        stood = self._of(head)
         marks = tuple(
             Mark(token.label, token.rank, token.weight, self._kind(token.id), token.seen, token.id)
             for token in stood.tokens
@@ -122,6 +123,11 @@ class Standing(Answer):
             "says": self.says(),
             "heads": self._heads(),
         }
+
+    def _of(self, head: int) -> Stood:
+        stood = self._stood()
+        said = f"there is no head {head!r}; the layer's heads are 0 to {len(stood) - 1}."
+        return stood[one_of_many(head, range(len(stood)), said)]
 
     def _heads(self) -> list[StandingHeadRecord]:
         return [
@@ -169,7 +175,7 @@ class Standing(Answer):
 
     def sheet_of(self, head: int) -> Sheet:
         """The tokens of one head, the nearest first."""
-        stood = self._stood()[head]
+        stood = self._of(head)
         order = sorted(range(len(self.ids)), key=lambda n: (not stood.tokens[n].rank, stood.tokens[n].rank))
         rows = []
         for n in order:

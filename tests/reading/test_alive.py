@@ -81,3 +81,23 @@ def test_what_is_no_view_is_refused(reading: Reading, tmp_path: Any) -> None:
         reading.show("map")
     with pytest.raises(InputError, match=r"saved as \.html"):
         reading.show("attention").save(tmp_path / "x.pdf")
+
+
+@pytest.mark.parametrize(
+    ("view", "choice", "said"),
+    [
+        ("attention", {"space": "output"}, "the view attention has no space: leave space='output' out"),
+        ("attention", {"metric": "nonsense"}, "the view attention has no metric: leave metric='nonsense' out"),
+        ("attention", {"position": False}, "the view attention has no position: leave position=False out"),
+        ("attention", {"position": "off"}, "position is True or False, not 'off'"),
+        ("journey", {"reference": "input"}, "the view journey has no reference: leave reference='input' out"),
+        ("journey", {"layer": 99}, "there is no layer 99"),
+        ("atlas", {"layer": "x"}, "there is no layer 'x'"),
+        ("written", {"token": 99}, "there is no position 99"),
+    ],
+)
+def test_a_choice_that_a_view_has_not_is_refused(
+    reading: Reading, view: str, choice: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        reading.show(view, **choice)

@@ -180,3 +180,11 @@ def test_every_sentence_holds_the_answers_own_numbers(demo):
     lifts = (found.even.double() / found.ranks).log()
     assert f"head {int(lifts.max(1).values.argmax())} lifts" in found.says()
     assert math.isclose(float(lifts.max()), max(token.lift for one in found._stood() for token in one.seen))
+
+
+@pytest.mark.parametrize("head", [-1, 4, "a", 1.5])
+def test_a_head_that_there_is_not_is_told(scope_of, head):
+    standing = scope_of("bert").read(zoo.TEXT).standing(1)
+    for ask in (standing.strip, standing.says_of, standing.sheet_of):
+        with pytest.raises(InputError, match=f"there is no head {head!r}; the layer's heads are 0 to 3"):
+            ask(head)

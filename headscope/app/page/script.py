@@ -84,7 +84,8 @@ def script(card: Card, ask: ViewAsk) -> str:
     elif ask.view == "map":
         asked = ask.model_copy(update={"at": ask.map_at})
         ground = "reading" if ask.into is None else _read(ask.passage.saying(ask.into), ask.mask)
-        names = ("space", "reference", "metric", "candidates", "method", "at", "size", "perplexity", "seed")
+        of_tsne = ("perplexity",) if ask.method == "tsne" else ()
+        names = ("space", "reference", "metric", "candidates", "method", "at", "size", *of_tsne, "seed")
         near = "" if ask.map_k == MapAsk.model_fields["k"].default else f", k={ask.map_k}"
         given = _given(asked, names) + near
         lines.append(f"found = {ground}.map(layer={ask.layer}, head={ask.head or 0}{given})")

@@ -19,7 +19,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.memory import Memory, Recent
 from headscope.keep.tensors import Tensors
-from headscope.question.choices import Method
+from headscope.question.choices import METHODS, Method, one_of
 from headscope.question.given import as_seed
 from headscope.question.stopping import stop_point
 from headscope.show.progress import Tell
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
 
 log = logging.getLogger(__name__)
+PERPLEXITY = 30  # about how many neighbours count
 NEIGHBORS = 15  # that trustworthiness looks at
 ITERATIONS = (250, 500)  # openTSNE's own: with early exaggeration, and without
 _EVERY = 10  # iterations between two words about progress
@@ -43,6 +44,14 @@ class Way:
     method: Method
     perplexity: float
     seed: int
+
+    @classmethod
+    def of(cls, method: Method, perplexity: float | None, seed: int) -> Way:
+        """From a caller's choices, None where one leaves it open; InputError for a perplexity without t-SNE."""
+        one_of("method", method, METHODS)
+        if perplexity is not None and method != "tsne":
+            raise InputError(f"perplexity is for the method tsne, not {method}: leave it out.")
+        return cls(method, PERPLEXITY if perplexity is None else perplexity, as_seed(seed))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from numbers import Real
 
 from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.errors import InputError
@@ -47,8 +48,14 @@ class CapacityOptions(CorpusOptions):
         if "head" in self.sites and "heads" not in self.sites:
             raise InputError("the site head is measured beside heads: name both.")
         one_of("mask", self.mask, MASKS)
-        if not self.keep or not all(0 <= share <= 1 for share in self.keep):
+        if not self.keep or not all(isinstance(share, Real) and 0 <= float(share) <= 1 for share in self.keep):
             raise InputError(f"what is kept are shares from 0 to 1, not {list(self.keep)}.")
+        if len(set(self.keep)) < len(self.keep):
+            raise InputError(f"a share that is kept is named twice: {', '.join(map(str, self.keep))}.")
+        if "number" in self.parts and not {"z", "residual"} & {*self.sites}:
+            raise InputError("the part number merges z and residual: name one of these sites, or leave the part out.")
+        if set(self.parts) == {"reproductions"} and (self.sites, self.keep) != (CapacityOptions.sites, KEEP):
+            raise InputError("sites and keep are of the parts dimension and number: leave them out, or name a part.")
         if self.sample is not None:
             said = f"sample is {self.sample!r}; it takes 2 texts: one to fit on, and another to measure on."
             object.__setattr__(self, "sample", number(self.sample, range(2, sys.maxsize), said))

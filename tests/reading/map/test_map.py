@@ -134,9 +134,13 @@ def test_tsne_is_seeded_and_kept(bert, build, tmp_path, monkeypatch):
     assert not torch.equal(points(bert.map(**asked, seed=1))[:20], points(first)[:20])
 
 
+def laid(method):
+    return {"method": method} | ({"perplexity": 10} if method == "tsne" else {})
+
+
 @pytest.mark.parametrize(("method", "off"), [("pca", 0.0), ("tsne", 0.05)])
 def test_a_text_lands_on_itself_in_its_own_map(bert, method, off):
-    found = bert.map(**ODD | {"method": method, "perplexity": 10})
+    found = bert.map(**ODD | laid(method))
     both = found.place(bert)
     assert torch.equal(both.vocabulary, found.vocabulary)
     assert torch.equal(both.texts[0].outputs, found.texts[0].outputs)
@@ -161,7 +165,7 @@ def test_two_texts_stand_in_one_picture(bert, scope_of):
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_trustworthiness_is_scikit_learns_and_a_low_one_is_said(bert, method):
-    found = bert.map(**ODD | {"method": method, "perplexity": 10})
+    found = bert.map(**ODD | laid(method))
     assert found.trustworthiness == trustworthiness(found.space.numpy(), points(found).numpy(), n_neighbors=15)
     said = [note for note in found.notes if "Do not read nearness off this picture" in note]
     assert bool(said) is (found.trustworthiness < 0.9)
@@ -218,6 +222,8 @@ def test_other_spaces_have_maps_too(scope_of, space):
         ({"at": 40}, "no position 40"),
         ({"seed": "a"}, "seed is 'a'"),
         ({"method": "tsne", "perplexity": 200}, "perplexity is 200"),
+        ({"method": "pca", "perplexity": -1}, "perplexity is for the method tsne, not pca: leave it out"),
+        ({"method": "pca", "perplexity": 30}, "perplexity is for the method tsne, not pca"),
         ({"reference": "middle"}, "no reference 'middle'"),
     ],
 )
