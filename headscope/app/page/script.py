@@ -93,13 +93,13 @@ def script(card: Card, ask: ViewAsk) -> str:
         lines += ["print(found)", 'found.save("map.svg")']
     else:
         lines.append(f"near = reading.nearest({place}{_given(ask, _NEAREST)})")
-        lines += ["print(near)", *_besides(card, ask)]
+        lines += ["print(near)", *_besides(ask)]
         metric = "" if ask.metric == "cosine" else f", metric={ask.metric!r}"
         lines.append(f"print(reading.nearest_positions({place}{metric}))")
     return "\n".join(lines) + "\n"
 
 
-def _besides(card: Card, ask: ViewAsk) -> list[str]:
+def _besides(ask: ViewAsk) -> list[str]:
     """What stands beside the nearest tokens: the other side of a comparison, or other texts."""
     compare = ask.as_compare()
     if compare is None:

@@ -68,7 +68,7 @@ class Watching(TorchFunctionMode):
         if func in SOFTMAXES and stage.name == "scores":
             scores = _remasked(args[0])
             return _mark(func(scores, *args[1:], **kwargs), replace(stage, name="pattern", scores=scores))
-        if stage.name == "scores" and func in _CHOICES | _FILLS and _hides(func, args):
+        if stage.name == "scores" and func in _CHOICES | _FILLS and _hides(args):
             # The model's own mask: under another one every score stays, and the softmax above sees to it.
             shown = args[1] if func in _CHOICES else args[0]
             return shown if _other_mask(shown) is not None else _mark(func(*args, **kwargs), stage)
@@ -95,7 +95,7 @@ def _factors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Ten
     return args[-2], args[-1]
 
 
-def _hides(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+def _hides(args: tuple[Any, ...]) -> bool:
     """Whether a where or a masked_fill puts a very small number where something must not be seen."""
     if len(args) < 3:
         return False
