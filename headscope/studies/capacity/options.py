@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from numbers import Real
 
 from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.errors import InputError
@@ -48,7 +47,7 @@ class CapacityOptions(CorpusOptions):
         if "head" in self.sites and "heads" not in self.sites:
             raise InputError("the site head is measured beside heads: name both.")
         one_of("mask", self.mask, MASKS)
-        if not self.keep or not all(isinstance(share, Real) and 0 <= float(share) <= 1 for share in self.keep):
+        if not self.keep or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in self.keep):
             raise InputError(f"what is kept are shares from 0 to 1, not {list(self.keep)}.")
         if len(set(self.keep)) < len(self.keep):
             raise InputError(f"a share that is kept is named twice: {', '.join(map(str, self.keep))}.")
