@@ -203,6 +203,12 @@ def test_the_demo_weights_are_one_model_under_both_of_their_names(browser: Brows
     assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other')")
     assert asked(server, model="demo") == asked(server)
     assert opened == []
+    browser.js("localStorage.setItem('models', JSON.stringify(['gpt2', 'demo']))")  # opened on an earlier server
+    browser.click("[popovertarget=models]")
+    browser.wait("document.querySelector('#known-models li')")
+    told = browser.js(LISTED)
+    assert "gpt2 · opened before" in told
+    assert [one for one in told if one.startswith("demo")] == []
 
 
 @pytest.mark.slow

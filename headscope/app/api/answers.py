@@ -240,10 +240,14 @@ class AvailableRecord(TypedDict):
 
 
 class ModelsRecord(TypedDict):
-    """The open models, what each is asked for by, and what else could be opened without the network."""
+    """The open models, what each is asked for by, and what else could be opened without the network.
+
+    `also`: what else the first may be asked for by.
+    """
 
     open: list[Card]
     names: list[str]
+    also: list[str]
     available: list[AvailableRecord]
     may_open: bool
 

@@ -174,6 +174,7 @@ class Models:
         return {
             "open": [self.own.card, *(scope.card for _, scope in others)],
             "names": [self.name, *(name for name, _ in others)],
+            "also": sorted(self._names - {self.name}),
             "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in entries],
             "may_open": self.may_open,
         }

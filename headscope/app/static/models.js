@@ -53,9 +53,9 @@ async function list(server, go) {
     return h("li", {}, name === (server.model ?? server.name) ? h("strong", {}, name) : button(name, shown), says);
   };
   try {
-    const [{ open: opened, names, available }, { memory }] = await Promise.all([get("models"), get("health")]);
+    const [{ open: opened, names, also, available }, { memory }] = await Promise.all([get("models"), get("health")]);
     byId("kept").textContent = memory.says;
-    const rest = recent().filter((name) => !names.includes(name) && !available.some((one) => one.name === name));
+    const rest = recent().filter((name) => ![...names, ...also].includes(name) && !available.some((one) => one.name === name));
     byId("known-models").replaceChildren(
       ...opened.map((card, n) => line(names[n], " · open", card)),
       ...available.map(({ name, where, bytes }) => line(name, ` · ${where}, ${count(Math.round(bytes / 1e6))} MB`)),
