@@ -19,9 +19,10 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = {1440: 900, 390: 1480}
-# What each picture of a view shows, and what is there when it is drawn.
+# What each picture of a view shows, and what is there when it is drawn. Of the atlas, a token without words that the
+# classroom switch would hide.
 VIEWS = {
-    "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas [data-sheet=kinds] .hs-beside"),
+    "atlas": ("view=atlas&word=flies&layer=2&head=7", "#atlas [data-sheet=kinds] .hs-beside"),
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
     "written": ("view=written&word=banana&layer=2&head=8", "#written td"),
     "journey": ("view=journey&word=banana", "[data-drawn]"),
