@@ -13,6 +13,7 @@ from headscope.corpus.texts import Corpus, CorpusText
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 from headscope.question.choices import Format
+from headscope.question.shown import Shown
 from headscope.scope import Scope
 
 _WITHOUT_COLUMNS: dict[Format, str] = {"text": "plain text", "conllu": "CoNLL-U"}
@@ -41,8 +42,8 @@ def corpus_of(sources: Sequence[TextFile], asked: CorpusOptions) -> Corpus:
     return Corpus(sources, asked.columns, None if asked.sample is None else Draw(asked.sample, asked.seed))
 
 
-@dataclass(frozen=True)
-class CountedCorpus:
+@dataclass(frozen=True, repr=False)
+class CountedCorpus(Shown):
     """Texts and their census."""
 
     corpus: Corpus

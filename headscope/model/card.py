@@ -8,10 +8,11 @@ from headscope.model.capture.stored import device_of
 from headscope.model.opened import Opened
 from headscope.question.heads import sharing
 from headscope.question.model_choice import spelled
+from headscope.question.shown import Shown
 
 
-@dataclass(frozen=True)
-class Card:
+@dataclass(frozen=True, repr=False)
+class Card(Shown):
     """What is known of an opened model; `positions` None: the model sets no limit.
 
     `capture_error`: the largest error of z = Σ α v and Σ_h z W_O + b_O on a probe, relative to the largest value.

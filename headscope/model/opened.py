@@ -36,12 +36,13 @@ from headscope.model.opening.unused import Differences
 from headscope.model.telling import as_ours, first_line
 from headscope.model.tokens import TokenNames
 from headscope.question.choices import Mask
+from headscope.question.shown import Shown
 
 _PROBE = (2, 10)  # texts, tokens
 
 
-@dataclass(frozen=True)
-class Opened:
+@dataclass(frozen=True, repr=False)
+class Opened(Shown):
     """A model that has proved its capture on a probe."""
 
     stack: Stack

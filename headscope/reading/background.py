@@ -15,6 +15,7 @@ from headscope.model.tokens import TokenName
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search, without_ties
 from headscope.question import notes
 from headscope.question.kinds import KINDS
+from headscope.question.shown import Shown
 from headscope.reading import belonging
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
@@ -31,8 +32,8 @@ NEAREST = 10  # hubness counts how often a token is among so many nearest
 WINDOW = 100  # outputs that chance is taken from, at least
 
 
-@dataclass(frozen=True, eq=False)
-class Chance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Chance(Shown):
     """What other texts' outputs give for the same question, at positions `first` to `last`.
 
     own_rank [head]: the median rank of the selected token under them; as_near [head]: the share of them that rank it

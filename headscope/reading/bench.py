@@ -83,6 +83,9 @@ class Bench(Stays):
         self._anew = anew
         self._held: dict[type[Any], Any] = {}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {self.card.name}, weights {self.card.weights_sha256[:12]}…"
+
     def anew(self) -> Bench:
         """The bench of the weights as they are now."""
         bench = self._anew()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.inference.estimates import number
+from headscope.question.shown import Shown
 from headscope.reading.answer import Record
 from headscope.show.sheet import Cell
 
@@ -17,8 +18,8 @@ FIGURES = ("top1", "top10", "r2")
 STARRED = "*: the 95 % interval of the difference from the control lies above 0."
 
 
-@dataclass(frozen=True, eq=False)
-class Controlled:
+@dataclass(frozen=True, eq=False, repr=False)
+class Controlled(Shown):
     """A figure of one or many maps, float64 tensors of one shape: value, shuffled control, and their difference.
 
     Low and high are the ends of 95 % intervals by text (by document, where documents are marked) and by token type, nan
@@ -51,8 +52,8 @@ class Controlled:
         return Cell(number=star + shown, share=min(max(value, 0.0), 1.0) if isfinite(value) else None)
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Shown):
     """How well maps do on held-out texts and token types: retrieval of the token, and R².
 
     `top1`, `top10`: the share of held-out positions whose token is the nearest of the candidates by cosine, or among

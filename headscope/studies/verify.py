@@ -32,13 +32,20 @@ class Check:
     found: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The checks of one model, in the order in which they were run."""
 
     model: str
     capture: str  # "by name" or "watched"
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        said = {True: "holds", False: "does not hold", None: "does not apply"}
+        lines = (f"  {check.name}: {said[check.holds]} ({check.found})" for check in self.checks)
+        return "\n".join(
+            [f"Verdict on {self.model}: {'every identity' if self.holds else 'not every identity'} holds", *lines]
+        )
 
     @property
     def holds(self) -> bool:

@@ -58,6 +58,10 @@ class ReadAlone(Stays, ABC):
         self._lock = threading.Lock()
         self._whole = False
 
+    def __repr__(self) -> str:
+        whole = f"{self.tokens:,} tokens read alone, {_mebibytes(self.nbytes)} in all"
+        return f"{type(self).__name__}, for the {self.what} of {whole}; done() tells how many are read"
+
     @property
     def directory(self) -> Path:
         """Where the shards are."""

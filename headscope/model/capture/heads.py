@@ -11,6 +11,7 @@ from torch import Tensor
 from headscope.model.capture.passes import Attend, Attended
 from headscope.model.capture.visible import visible
 from headscope.model.feed.positions import Spot
+from headscope.question.shown import laid
 
 # Patterns grow with the square of the text: beyond this a reading makes them layer by layer when they are asked for.
 PATTERN_BYTES = 64 * 2**20
@@ -42,6 +43,9 @@ class LayerPattern(NamedTuple):
 
     pattern: Tensor
     visible: Tensor
+
+    def __repr__(self) -> str:
+        return laid("LayerPattern", self._asdict())
 
 
 def _of_text(pattern: Tensor, scores: Tensor | None, row: int, length: int) -> LayerPattern:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from headscope.model.capture.anatomy import Anatomy, hidden_input, hidden_output
 from headscope.model.capture.norms import measure, normalises
 from headscope.model.capture.trace import Call, Trace, descendants
+from headscope.question.shown import Shown
 
 _TOLERANCE = 1e-3
 
@@ -36,8 +37,8 @@ class SumNorm:
         return normed
 
 
-@dataclass(frozen=True)
-class Stages:
+@dataclass(frozen=True, repr=False)
+class Stages(Shown):
     """One block on the texts of a pass, padding included: float32 [text, position, d_model], on the CPU.
 
     `before` is what the block gets; `middle` the stream after attention and residual (normed, in models that norm the

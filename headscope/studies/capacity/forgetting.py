@@ -19,6 +19,7 @@ from torch import Tensor
 from headscope.errors import ModelError
 from headscope.inference.estimates import Estimate
 from headscope.inference.left_out import mean_by
+from headscope.question.shown import Shown
 from headscope.reading.stream import walk
 from headscope.studies.capacity.fitting import TextInput
 from headscope.studies.capacity.information import clustered, information
@@ -38,8 +39,8 @@ Of = Literal["input token", "next token", "masked token"]
 Places = list[tuple[int, int]]  # (index of a sample, position)
 
 
-@dataclass(frozen=True)
-class ForgettingCurve:
+@dataclass(frozen=True, repr=False)
+class ForgettingCurve(Shown):
     """Mutual information of the stream's clusters with a token, in nats, by level; level 0 is block 0's input.
 
     `types` tokens, each drawn `occurrences` times, so that their entropy is log(types), the most there can be;
@@ -58,8 +59,8 @@ class ForgettingCurve:
         return float(np.log(self.types))
 
 
-@dataclass(frozen=True)
-class Forgetting:
+@dataclass(frozen=True, repr=False)
+class Forgetting(Shown):
     """Curves for the token that is read and the one that is predicted, and the own token's rank, level by level.
 
     `own_rank`: the median rank of the own input embedding; `own_auc`: 1 − (rank − 1)/(V − 1), with interval. Both of

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from headscope.inference.estimates import Estimate, number
+from headscope.question.shown import Shown
 from headscope.reading.answer import Answer, Record
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.capacity.figures import ENOUGH, MEASURES, Outcome, Size, loss_of
@@ -25,8 +26,8 @@ _SWEPT = (("dimension", "dimensions"), ("number", "encodings of a text"))
 _PLACE: Record = dict.fromkeys(("site", "of", "layer", "level", "head", "control", "share", "kept"))
 
 
-@dataclass(frozen=True)
-class Reproductions:
+@dataclass(frozen=True, repr=False)
+class Reproductions(Shown):
     """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating.
 
     `inputs`: what texts were joined to, as the paper does.

@@ -53,6 +53,10 @@ class Run:
         self.options, self.directory, self.texts = options, directory, texts
         self._texts = CountedTexts.of(counted, options)
 
+    def __repr__(self) -> str:
+        where = "" if self.directory is None else f", in {str(self.directory)!r}"
+        return f"Run of {self.announced}; {', '.join(self.options.parts)}{where}"
+
     @classmethod
     def prepare(
         cls,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from headscope.errors import InputError, cut
 from headscope.inference.verdicts import MARGIN, RATE
+from headscope.question.shown import Shown
 from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.opened import View
 
@@ -96,8 +97,8 @@ class HeadOver(OverBoth):
     head: int
 
 
-@dataclass(frozen=True)
-class Headline:
+@dataclass(frozen=True, repr=False)
+class Headline(Shown):
     """One statistic, `own` or `carry`, of every head in one view."""
 
     view: View

@@ -84,7 +84,7 @@ def _of_row(kind: type[R], row: Mapping[str, Any]) -> R:
     return kind(*(row[name] for name in kind.__annotations__))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpenedSurvey:
     """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`.
 
@@ -100,6 +100,11 @@ class OpenedSurvey:
 
     path: Path
     manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        options, name = self.manifest["options"], self.model["name"]
+        asked = " · ".join(", ".join(options[kind]) for kind in ("spaces", "references", "metrics", "masks"))
+        return f"OpenedSurvey of {name}, {self.layers} layers × {self.heads} heads, in {str(self.path)!r}\n{asked}"
 
     @cached_property
     def store(self) -> Store:

@@ -80,6 +80,10 @@ class Survey:
         self._last: Network | None = None  # that was measured, should that be gone on with
         self._in_turn = InTurn(texts)
 
+    def __repr__(self) -> str:
+        counted = f"{len(self.census.numbers):,} texts, {self.census.total:,} positions"
+        return f"{type(self).__name__} of {counted} by {self.scope.card.name}, in {str(self.directory)!r}"
+
     @classmethod
     def prepare(
         cls,
