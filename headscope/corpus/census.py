@@ -20,7 +20,7 @@ from headscope.corpus.same import GroupOf
 from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 
 SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is killed may lose
 _EXAMPLES = 5
@@ -44,7 +44,7 @@ class ShardPlan:
 
 
 @dataclass(frozen=True, repr=False)
-class Census(Shown):
+class Census(Summarised):
     """What is known of the texts that will be surveyed; `numbers`, `groups`, `positions` are by text, in order.
 
     `positions` counts tokens that are not special. `frequencies` int64 [vocab_size] counts them by id. `bank`: whose

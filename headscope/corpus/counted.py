@@ -13,7 +13,7 @@ from headscope.corpus.texts import Corpus, CorpusText
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 from headscope.question.choices import Format
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.scope import Scope
 
 _WITHOUT_COLUMNS: dict[Format, str] = {"text": "plain text", "conllu": "CoNLL-U"}
@@ -43,7 +43,7 @@ def corpus_of(sources: Sequence[TextFile], asked: CorpusOptions) -> Corpus:
 
 
 @dataclass(frozen=True, repr=False)
-class CountedCorpus(Shown):
+class CountedCorpus(Summarised):
     """Texts and their census."""
 
     corpus: Corpus

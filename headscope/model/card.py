@@ -8,11 +8,11 @@ from headscope.model.capture.stored import device_of
 from headscope.model.opened import Opened
 from headscope.question.heads import sharing
 from headscope.question.model_choice import spelled
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 
 
 @dataclass(frozen=True, repr=False)
-class Card(Shown):
+class Card(Summarised):
     """What is known of an opened model; `positions` None: the model sets no limit.
 
     `capture_error`: the largest error of z = Σ α v and Σ_h z W_O + b_O on a probe, relative to the largest value.

@@ -36,13 +36,13 @@ from headscope.model.opening.unused import Differences
 from headscope.model.telling import as_ours, first_line
 from headscope.model.tokens import TokenNames
 from headscope.question.choices import Mask
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 
 _PROBE = (2, 10)  # texts, tokens
 
 
 @dataclass(frozen=True, repr=False)
-class Opened(Shown):
+class Opened(Summarised):
     """A model that has proved its capture on a probe."""
 
     stack: Stack

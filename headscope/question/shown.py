@@ -11,7 +11,7 @@ _LINE = 100  # characters: what is longer is a line a field
 _SHORT = 60  # of what is shown as it is
 
 
-class Shown:
+class Summarised:
     """Above a dataclass without a repr of its own: its name and its fields, in a line or in a line each."""
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from headscope.model.tokens import Token, TokenName
 from headscope.question import notes
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.answer import SCHEMA, Answer, choices, question_record, token_cell
 from headscope.reading.bank_records import AtlasChanceRecord, AtlasHeldRecord, WindowRecord
 from headscope.reading.records import CellRecord, RatesRecord
@@ -25,7 +25,7 @@ from headscope.show.sheet import Cell, Row, Sheet, head_rows, of_heads
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LayerChance(Shown):
+class LayerChance(Summarised):
     """What the outputs of other texts at positions `first` to `last` are nearest to, seen from this text.
 
     kinds uint8 [layer, output × head]: indices of headscope.question.kinds.KINDS. `tied` bool, likewise: all tokens are

@@ -15,7 +15,7 @@ from headscope.model.tokens import TokenName
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search, without_ties
 from headscope.question import notes
 from headscope.question.kinds import KINDS
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading import belonging
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
@@ -33,7 +33,7 @@ WINDOW = 100  # outputs that chance is taken from, at least
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Chance(Shown):
+class Chance(Summarised):
     """What other texts' outputs give for the same question, at positions `first` to `last`.
 
     own_rank [head]: the median rank of the selected token under them; as_near [head]: the share of them that rank it

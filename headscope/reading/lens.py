@@ -23,7 +23,7 @@ from headscope.keep.remote import refuse_remote
 from headscope.model.card import Card
 from headscope.question.choices import MASKS, TARGETS, Mask, Target
 from headscope.question.notes import fitted_by, fitted_scores
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import FIGURES, STARRED, Controlled, Scores, nested
 from headscope.show.sheet import Cell, Row, Sheet
@@ -34,7 +34,7 @@ _WHAT: dict[Target, str] = {"own": "own token", "sources": "strongest source"}
 
 
 @dataclass(frozen=True, repr=False)
-class Origin(Shown):
+class Origin(Summarised):
     """What a lens was made of: whose weights, which texts, which choices, which versions."""
 
     model: str

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.inference.estimates import number
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.answer import Record
 from headscope.show.sheet import Cell
 
@@ -19,7 +19,7 @@ STARRED = "*: the 95 % interval of the difference from the control lies above 0.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Controlled(Shown):
+class Controlled(Summarised):
     """A figure of one or many maps, float64 tensors of one shape: value, shuffled control, and their difference.
 
     Low and high are the ends of 95 % intervals by text (by document, where documents are marked) and by token type, nan
@@ -53,7 +53,7 @@ class Controlled(Shown):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Scores(Shown):
+class Scores(Summarised):
     """How well maps do on held-out texts and token types: retrieval of the token, and R².
 
     `top1`, `top10`: the share of held-out positions whose token is the nearest of the candidates by cosine, or among

@@ -16,7 +16,7 @@ from headscope.question import notes
 from headscope.question.given import number as one_of_many
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading import standing_words
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
@@ -39,7 +39,7 @@ _LEGEND = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Others(Shown):
+class Others(Summarised):
     """Where other texts' outputs at positions `first` to `last` put the same tokens: the middle half of their ranks.
 
     low, high float64 [head, token]; all_low, all_high [head]: of all tokens that the position may see, together. nan

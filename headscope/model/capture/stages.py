@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from headscope.model.capture.anatomy import Anatomy, hidden_input, hidden_output
 from headscope.model.capture.norms import measure, normalises
 from headscope.model.capture.trace import Call, Trace, descendants
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 
 _TOLERANCE = 1e-3
 
@@ -38,7 +38,7 @@ class SumNorm:
 
 
 @dataclass(frozen=True, repr=False)
-class Stages(Shown):
+class Stages(Summarised):
     """One block on the texts of a pass, padding included: float32 [text, position, d_model], on the CPU.
 
     `before` is what the block gets; `middle` the stream after attention and residual (normed, in models that norm the

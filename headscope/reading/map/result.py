@@ -19,7 +19,7 @@ from headscope.model.surroundings import settled
 from headscope.model.tokens import Token, TokenName
 from headscope.question.choices import THEMES, Method, Theme, one_of
 from headscope.question.question import Question
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.answer import Answer, Record, choices, question_record, saved, token_record
 from headscope.reading.captured import Captured
 from headscope.reading.map.layouts import Way
@@ -37,7 +37,7 @@ LOW = 0.9  # a trustworthiness below is low: a fifth of the way from a faithful 
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MappedText(Shown):
+class MappedText(Summarised):
     """Where a text's values v and outputs z lie, float32 [position, 2] each.
 
     `moved` float32 [position]: how far the output is from the value in the space itself, by the map's metric.

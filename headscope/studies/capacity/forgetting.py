@@ -19,7 +19,7 @@ from torch import Tensor
 from headscope.errors import ModelError
 from headscope.inference.estimates import Estimate
 from headscope.inference.left_out import mean_by
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.stream import walk
 from headscope.studies.capacity.fitting import TextInput
 from headscope.studies.capacity.information import clustered, information
@@ -40,7 +40,7 @@ Places = list[tuple[int, int]]  # (index of a sample, position)
 
 
 @dataclass(frozen=True, repr=False)
-class ForgettingCurve(Shown):
+class ForgettingCurve(Summarised):
     """Mutual information of the stream's clusters with a token, in nats, by level; level 0 is block 0's input.
 
     `types` tokens, each drawn `occurrences` times, so that their entropy is log(types), the most there can be;
@@ -60,7 +60,7 @@ class ForgettingCurve(Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class Forgetting(Shown):
+class Forgetting(Summarised):
     """Curves for the token that is read and the one that is predicted, and the own token's rank, level by level.
 
     `own_rank`: the median rank of the own input embedding; `own_auc`: 1 − (rank − 1)/(V − 1), with interval. Both of

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from headscope.inference.estimates import Estimate, number
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.reading.answer import Answer, Record
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.capacity.figures import ENOUGH, MEASURES, Outcome, Size, loss_of
@@ -27,7 +27,7 @@ _PLACE: Record = dict.fromkeys(("site", "of", "layer", "level", "head", "control
 
 
 @dataclass(frozen=True, repr=False)
-class Reproductions(Shown):
+class Reproductions(Summarised):
     """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating.
 
     `inputs`: what texts were joined to, as the paper does.

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from headscope.errors import InputError, cut
 from headscope.inference.verdicts import MARGIN, RATE
-from headscope.question.shown import Shown
+from headscope.question.shown import Summarised
 from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.opened import View
 
@@ -98,7 +98,7 @@ class HeadOver(OverBoth):
 
 
 @dataclass(frozen=True, repr=False)
-class Headline(Shown):
+class Headline(Summarised):
     """One statistic, `own` or `carry`, of every head in one view."""
 
     view: View
