@@ -142,9 +142,10 @@ def is_given(ctx: Any, name: str) -> bool:
 
 
 def flag_of(ctx: Any, name: str) -> str:
-    """An option as it is written, by its longest name."""
-    flags: list[str] = next(option.opts for option in ctx.command.params if option.name == name)
-    return max(flags, key=len)
+    """An option as it is written, by its longest name; a switch that is off, as it is switched off."""
+    option = next(option for option in ctx.command.params if option.name == name)
+    flags: list[str] = option.secondary_opts if ctx.params.get(name) is False else []
+    return max(flags or option.opts, key=len)
 
 
 def _goes(name: str, other: str, value: object, wanted: Sequence[object]) -> bool:
