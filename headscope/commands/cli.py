@@ -48,6 +48,7 @@ for command in (serve, models, survey, report, claims, capacity, lens, recovery)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a user's mistake ends in one sentence and exit code 2, a model's fault in 1."""
     share_the_cores(os.environ)  # torch is not loaded yet
+    code = 0
     with standard_streams() as out:
         try:
             code = _run(arguments)
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             if out.fault is None:
                 raise
         if out.fault is not None:
-            code = give_up(out)
+            code = max(code, give_up(out))
     sys.exit(code)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
-from headscope.commands.streams import say, tell
+from headscope.commands.streams import not_needed, say, tell
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
 
@@ -48,6 +48,7 @@ def serve(
     with needing("the page needs", "app"):
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
+    not_needed()  # a server that is begun with its outputs closed serves
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
     asked = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
     run(asked, whom, port, browser, memory, survey, lens)

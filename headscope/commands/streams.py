@@ -1,13 +1,15 @@
 """Standard input, output and error of a command, whatever they are connected to: one rule for all commands.
 
 JSON and CSV are UTF-8. In everything else a character that the output's encoding has not is written as one that looks
-alike, where headscope draws with it, and as its escape elsewhere. A stream that is closed takes everything and keeps
-nothing; standard error that cannot be written is done without.
+alike, where headscope draws with it, and as its escape elsewhere. Standard output that is closed is one that cannot be
+written: the work is done, and what was to be read is told to be lost. Standard error that cannot be written is done
+without.
 """
 
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import shutil
 import sys
@@ -49,6 +51,20 @@ class Watched:
             raise
 
 
+class Closed(Watched):
+    """In the place of an output that is closed: who writes goes on, and the end is that of one that cannot be written.
+
+    `needed`: what is written is what the command is asked for.
+    """
+
+    needed = True
+
+    def write(self, text: str) -> int:
+        if self.needed and text:
+            self.fault = OSError(errno.EBADF, "it is closed")
+        return len(text)
+
+
 class Dispensable(Watched):
     """An output that a command does without where it cannot be written."""
 
@@ -82,7 +98,7 @@ def standard_streams() -> Iterator[Watched]:
     for stream in (out, error):
         with suppress(AttributeError):  # no file: a notebook's, or a test's
             stream.reconfigure(errors=_ERRORS)  # type: ignore[union-attr]
-    watched = Watched(cast("TextIO", out))
+    watched = (Watched if before[1] is not None else Closed)(cast("TextIO", out))
     sys.stdin, sys.stdout, sys.stderr = (
         given,
         cast("TextIO", watched),
@@ -126,6 +142,12 @@ def tell(sentence: str) -> None:
     )
     for line in broken or [""]:
         say(line)
+
+
+def not_needed() -> None:
+    """Say of a command that what it says is no answer: it ends well where standard output is closed."""
+    if isinstance(sys.stdout, Closed):
+        sys.stdout.needed = False
 
 
 def complain(sentence: object) -> None:

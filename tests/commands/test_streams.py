@@ -15,6 +15,7 @@ import pytest
 from commands.conftest import NASTY
 
 from headscope import Scope
+from headscope.commands import streams
 from headscope.commands.asking import CHOICES
 from headscope.commands.cli import main
 
@@ -174,11 +175,31 @@ def test_a_reader_that_left_is_no_error(model, monkeypatch, capfd, arguments):
 
 
 @pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
-def test_an_output_that_is_closed_takes_everything(model, monkeypatch, arguments):
+def test_an_output_that_is_closed_is_a_sentence_where_there_is_something_to_say(model, monkeypatch, capfd, arguments):
     of_model = ["--model", model] if arguments[0] == "look" else []
-    for name in ("stdin", "stdout", "stderr"):
+    for name in ("stdin", "stdout"):
         monkeypatch.setattr(sys, name, None)
-    assert ended(*arguments, *of_model) == 0
+    assert ended(*arguments, *of_model) == 1
+    assert capfd.readouterr().err == "headscope: standard output cannot be written: it is closed.\n"
+    monkeypatch.setattr(sys, "stderr", None)
+    assert ended(*arguments, *of_model) == 1
+
+
+def test_a_mistake_is_the_same_where_standard_output_is_closed(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert ended("look", "--nosuch") == 2
+    assert capfd.readouterr().err.startswith("headscope: no such option: --nosuch")
+
+
+def test_what_a_server_says_is_done_without(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with streams.standard_streams() as out:
+        streams.not_needed()
+        streams.say("headscope is at http://127.0.0.1:1")
+        assert out.fault is None
+    with streams.standard_streams() as out:
+        streams.say("the answer")
+        assert str(out.fault) == "[Errno 9] it is closed"
 
 
 @pytest.mark.slow
@@ -196,9 +217,9 @@ def test_what_was_written_is_kept_when_the_last_line_cannot_be_said(model, texts
     ("redirected", "code", "said"),
     [
         (">/dev/full", 1, b"headscope: standard output cannot be written: No space left on device.\n"),
-        (">&-", 0, b""),
+        (">&-", 1, b"headscope: standard output cannot be written: it is closed.\n"),
         ("| :", 141, b""),
-        ("<&- >&- 2>&-", 0, b""),
+        ("<&- >&- 2>&-", 1, b""),
         ("--nosuch 2>/dev/full", 2, b""),
         ("--nosuch 2>&-", 2, b""),
     ],
