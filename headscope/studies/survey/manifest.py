@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,13 +140,37 @@ def refuse_differences(directory: Path, before: Mapping[str, Any], now: Mapping[
 
 
 def _refuse(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any], may_differ: set[str]) -> None:
-    different = list(differences(before, now, may_differ, whole="options"))
+    others = "texts" in before and "texts" in now and before["texts"]["sha256"] != now["texts"]["sha256"]
+    told = {key: value for key, value in now.items() if not (others and key in ("texts", "shards"))}
+    different = [
+        *(_other_texts(before, now) if others else ()),
+        *differences(before, told, may_differ, whole="options"),
+    ]
     if different:
         more = f", and {len(different) - 3} more" if len(different) > 3 else ""
+        kind = before["options"].get("kind")
+        work = "another survey" if kind is None else f"other work of headscope {kind}"
         raise InputError(
-            f"{directory} holds another survey: {'; '.join(different[:3])}{more}. Ask the same, or name another "
-            "directory."
+            f"{directory} holds {work}: {'; '.join(different[:3])}{more}. Ask the same, or name another directory."
         )
+
+
+def _other_texts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What of the texts is another, in words: how many there are, and about where the first is that differs."""
+    count, here = before["texts"]["texts"], now["texts"]["texts"]
+    if count != here:
+        yield f"it is of {count:,} {'text' if count == 1 else 'texts'}, and here are {here:,}"
+    if before["options"] != now["options"] or before["model"]["weights_sha256"] != now["model"]["weights_sha256"]:
+        yield "its texts are others"  # and where its shards end may be for another reason
+        return
+    first = 0
+    for old, new in zip_longest(before["shards"], now["shards"]):
+        if old is None or new is None or old["sha256"] != new["sha256"]:
+            last = first + max(shard["texts"] for shard in (old, new) if shard is not None)
+            spoken = f"number {last:,}" if last == first + 1 else f"among {first + 1:,} to {last:,}"
+            yield f"the first text that is measured and differs is {spoken}"
+            return
+        first += new["texts"]
 
 
 def _spelled(manifest: Mapping[str, Any]) -> bytes:

@@ -166,8 +166,39 @@ def test_the_manifest_of_other_work_is_no_survey(scope, finished, tmp_path):
     Run.prepare(scope, [finished[1]], CapacityOptions(sample=None), tmp_path / "capacity")
     with pytest.raises(InputError, match="holds the work of headscope capacity"):
         open_survey(tmp_path / "capacity")
-    with pytest.raises(InputError, match="holds another survey"):
+    with pytest.raises(InputError, match="holds other work of headscope capacity: "):
         Survey.prepare(scope, [finished[1]], tmp_path / "capacity", SurveyOptions())
+
+
+def test_other_texts_are_told_in_words(scope, tmp_path):
+    path = tmp_path / "texts.txt"
+    texts = [
+        f"{word} flies like an arrow {other}" for word in ("fruit", "bird", "worm") for other in ("the", "is", "in")
+    ]
+
+    def prepared(texts, **options):
+        path.write_text("\n".join(texts))
+        return Survey.prepare(scope, [path], tmp_path / "out", SurveyOptions(shard_positions=20, **options))
+
+    def told(texts, **options):
+        with pytest.raises(InputError) as caught:
+            prepared(texts, **options)
+        return str(caught.value).partition(" holds another survey: ")[2].partition(". Ask the same")[0]
+
+    second, *_, last = prepared(texts).census.shards[1:]
+    first = "the first text that is measured and differs is among"
+    assert told([*texts[: second.first], *texts[second.first : second.stop][::-1], *texts[second.stop :]]) == (
+        f"{first} {second.first + 1} to {second.stop}"
+    )
+    assert told([*texts, "time"]) == f"it is of 9 texts, and here are 10; {first} {last.first + 1} to 10"
+    assert told(texts[1:]).startswith(f"it is of 9 texts, and here are 8; {first} 1 to ")
+    assert told(texts[1:], seed=2) == told(texts, seed=2) == "options.seed is 0 there and 2 here"
+    Run.prepare(scope, [path], CapacityOptions(), tmp_path / "capacity")
+    path.write_text("\n".join(texts[2:]))
+    with pytest.raises(
+        InputError, match=r"is of 9 texts, and here are 7; its texts are others; options\.seed is 0 there"
+    ):
+        Run.prepare(scope, [path], CapacityOptions(seed=2), tmp_path / "capacity")
 
 
 def test_a_seed_is_a_number_that_can_be_drawn_with():
