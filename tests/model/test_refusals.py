@@ -81,6 +81,13 @@ _STREAMS = zoo.HEADS_OF_8 | {  # four streams side by side, which every layer mi
     "layer_types": ["compressed_sparse_attention"] * 3,
     "mlp_layer_types": ["moe"] * 3,
 }
+_PARALLEL = SHAPE | {  # a state space stands beside the heads of every layer
+    "mamba_d_ssm": 64,
+    "mamba_n_heads": 4,
+    "mamba_d_head": 16,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+}
 _SQUEEZED = zoo.BERT | {"embedding_size": 32} | {f"{part}_groups": 1 for part in ("q", "k", "v", "post_attention")}
 _PART = r"a part of it has a table of token embeddings, and may be handed over: model\.text_model \({}\)\.$"
 _VALUES = r"2 of its 4 layers have no values of their own \(layer 2 mixes those of layer 0\)"
@@ -104,6 +111,7 @@ _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
             _STREAMS,
             r"its layers read no stream \[text, position, d_model\], but one of 4 axes",
         ),
+        ("FalconH1ForCausalLM", _PARALLEL, "with all heads silenced, another token still changes what its layers ret"),
         ("SqueezeBertModel", _SQUEEZED, "SqueezeBertModel cannot be read: its layers return a dict"),
         ("CLIPModel", _CLIP, "has no table of token embeddings, .*; " + _PART.format("CLIPTextModel")),
         ("SiglipModel", _CLIP, "cannot be run on token ids alone: .*; " + _PART.format("SiglipTextModel")),

@@ -67,11 +67,12 @@ CANINE makes each character's embedding by hashing its code point into several s
 row for each token, and no vocabulary that an output could be compared with: it is refused in a sentence.
 
 So are the others that `tests/model/test_refusals.py` tries: layers without attention heads between the others (Jamba,
-RecurrentGemma) or nothing but such (Mamba, RWKV, FNet); several streams side by side (DeepSeek-V4) or narrower ones
-inside the layers (MobileBERT); a norm or a gate between the heads and W_O (BitNet); layers that mix the values of
-another (Gemma 4 where it shares them); attention that is no softmax between two products (XLNet, Funnel, Longformer);
-positions that no module returns (CTRL), and positions of a model's own before the text (CPM-Ant); an encoder and a
-decoder that cannot be run by themselves (FSMT), and a decoder whose encoder hears (Speech2Text).
+RecurrentGemma), beside them (Falcon-H1) or nothing but such (Mamba, RWKV, FNet); several streams side by side
+(DeepSeek-V4) or narrower ones inside the layers (MobileBERT); a norm or a gate between the heads and W_O (BitNet);
+layers that mix the values of another (Gemma 4 where it shares them); attention that is no softmax between two products
+(XLNet, Funnel, Longformer); positions that no module returns (CTRL), and positions of a model's own before the text
+(CPM-Ant); an encoder and a decoder that cannot be run by themselves (FSMT), and a decoder whose encoder hears
+(Speech2Text).
 
 PaliGemma reads a text without an image from both sides with the attention that transformers gives it (`sdpa`), and from
 left to right with `eager`, which is what would be watched. What a model computes while it is watched is compared with

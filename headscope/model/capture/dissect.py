@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.arithmetic import arithmetic_of
+from headscope.model.capture.beside import check_only_heads_mix
 from headscope.model.capture.capture import (
     is_by_name,
     other_name,
@@ -82,6 +83,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
             f"{error:.2g} of the largest value."
         )
     check_unwatched(model, probe, made, arithmetic)
+    check_only_heads_mix(model, probe, blocks[0].module, blocks[-1].module)
     last = trace.calls.index(calls[-1])
     inside_last = {call.module for call in descendants(calls[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
