@@ -83,7 +83,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
             f"{error:.2g} of the largest value."
         )
     check_unwatched(model, probe, made, arithmetic)
-    check_only_heads_mix(model, probe, blocks[0].module, blocks[-1].module)
+    check_only_heads_mix(model, probe, blocks[0].module, blocks[-1].module, arithmetic)
     last = trace.calls.index(calls[-1])
     inside_last = {call.module for call in descendants(calls[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
