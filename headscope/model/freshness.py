@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from headscope.model.capture.precision import HALF
 from headscope.model.capture.runner import Runner, Text
 from headscope.model.capture.stored import Opaque, are_plain, beside, device_of, hash_of_tensors, parts
 from headscope.model.feed.embeddings import ROWS
+from headscope.model.looks import looks_here
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
@@ -51,7 +53,12 @@ class Freshness:
 
     def changed(self) -> bool:
         """Whether the model computes anything else than when it was opened, as far as the two looks can see."""
-        return self._changed or self._judge(self._note(self._noted))
+        if self._changed or looks_here().are_young(self):
+            return self._changed
+        began = time.monotonic()
+        if not self._judge(self._note(self._noted)):
+            looks_here().note(self, began)
+        return self._changed
 
     def before_pass(self) -> tuple[bool, frozenset[int]]:
         """At one look: whether the model has changed, and the hooks that have come, if nothing else moved.
@@ -70,8 +77,13 @@ class Freshness:
 
         Other threads may look, or run the model, meanwhile: one that takes note of more makes this say that it has.
         """
-        noted = self._noted
-        return self._changed or self._note(noted) != noted
+        if self._changed or looks_here().are_young(self):
+            return self._changed
+        noted, began = self._noted, time.monotonic()
+        moved = self._note(noted) != noted
+        if not moved:
+            looks_here().note(self, began)
+        return moved
 
     def only_watch(self) -> None:
         """Take the hooks that have come for such as change nothing, on the word of who watched them."""

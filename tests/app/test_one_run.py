@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.model.card import Card
+from headscope.model import looks
+from headscope.model.freshness import Freshness
 from headscope.reading.finding import Finder
 
 API = "/api/v1"
@@ -51,24 +52,43 @@ def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: 
     assert len(long) == 1
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Freshness]:
+    """Whose models have been looked at since; however long an answer takes here, a look stays young."""
+    seen: list[Freshness] = []
+    note = Freshness._note
+
+    def counted(of: Freshness, before: Any) -> Any:
+        seen.append(of)
+        return note(of, before)
+
+    monkeypatch.setattr(Freshness, "_note", counted)
+    monkeypatch.setattr(looks, "_YOUNG", 600.0)
+    return seen
+
+
 @pytest.mark.slow
-def test_a_question_has_the_model_looked_at_before_the_line_and_once_in_it(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["nearest", "standing", "mixing"])
+def test_a_question_has_the_model_looked_at_once(client: TestClient, looked: list[Freshness], path: str) -> None:
+    asked = {"text": "Only one look", "token": 1} | ({"layer": 2} if path == "standing" else {})
+    client.post(f"{API}/{path}", json=asked)
+    looked.clear()
+    assert client.post(f"{API}/{path}", json=asked | {"token": 2}).status_code == 200
+    assert len(looked) == 1
+    assert client.post(f"{API}/{path}", json=asked).status_code == 200
+    assert len(looked) == 2, "what is at hand is asked of the model as it is now"
+
+
+@pytest.mark.slow
+def test_a_look_that_is_old_counts_no_more(
+    client: TestClient, looked: list[Freshness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {"text": "Only one look", "token": 1}
-    client.post(f"{API}/mixing", json=asked)
-    looks: list[Scope] = []
-    look = Scope.known_card
-
-    def counted(scope: Scope) -> Card | None:
-        looks.append(scope)
-        return look(scope)
-
-    monkeypatch.setattr(Scope, "known_card", counted)
-    assert client.post(f"{API}/mixing", json=asked | {"token": 2}).status_code == 200
-    assert len(looks) == 2
-    assert client.post(f"{API}/mixing", json=asked).status_code == 200
-    assert len(looks) == 3, "what is at hand waits in no line"
+    client.post(f"{API}/nearest", json=asked)
+    looked.clear()
+    monkeypatch.setattr(looks, "_YOUNG", 0.0)
+    assert client.post(f"{API}/nearest", json=asked | {"token": 2}).status_code == 200
+    assert len(looked) > 1
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Any, TypeVar
 
@@ -24,7 +23,7 @@ from headscope.app.api.testing import SelfTest
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
-from headscope.model.card import Card
+from headscope.model.looks import Looks, one_look
 from headscope.question.passage import Passage
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
@@ -60,17 +59,18 @@ class Desk:
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(self.memory)
         self._used: dict[Hashable, Reading] = {}  # by the job that runs
-        self._job = threading.local()  # the models that it has looked at: a look costs as much as a small answer
         self._answers: Recent[Json[Any]] = Recent(self.memory, len)
         self._found: Recent[Answer] = Recent(self.memory)
 
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
         self.check(ask)
-        at_hand = self.known(ask)
+        looks = Looks()
+        with one_look(looks):
+            at_hand = self.known(ask)
         if at_hand is not None:
             return at_hand
-        return await self.in_turn(ask, self.work(ask, question), request, self.asked(ask))
+        return await self.in_turn(ask, self.work(ask, question), request, self.asked(ask), looks)
 
     async def lines(
         self, ask: A, question: Callable[[Turn, A, Callable[[L], None]], R], request: Request | None
@@ -132,14 +132,24 @@ class Desk:
         if key is not None:
             self._answers.put(key, answer)
 
-    async def in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
-        """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
+    async def in_turn(
+        self,
+        ask: Ask,
+        job: Callable[[], T],
+        request: Request | None,
+        key: Hashable | None = None,
+        looks: Looks | None = None,
+    ) -> T:
+        """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first.
+
+        `looks`: those that its question has had already.
+        """
         model, who = self.models.key(ask.model), visitor(request)
         going = self.isolating.joined(model, ask.needs_alone, who)
         if going is not None:
             raise wait_for(going)  # nothing to wait in line for
         try:
-            return await self._work(job, request, key)
+            return await self._work(job, request, key, looks)
         except NotWhole as missing:
             if not self.limits.alone:
                 raise NotAllowed(
@@ -148,20 +158,22 @@ class Desk:
                 ) from None
             raise wait_for(self.isolating.start(model, missing, who)) from None
 
-    async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
+    async def _work(
+        self, job: Callable[[], T], request: Request | None, key: Hashable | None = None, looks: Looks | None = None
+    ) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, self.weighed(job)), request, key)
+            return await self.line.run(self.visitors.timed(request, self.weighed(job, looks)), request, key)
 
-    def weighed(self, job: Callable[[], T]) -> Callable[[], T]:
-        """The same job; then the readings that it used are weighed, which may have come to hold more."""
+    def weighed(self, job: Callable[[], T], looks: Looks | None = None) -> Callable[[], T]:
+        """The same job, for one look at each model; then the readings that it used are weighed, which may have come to
+        hold more."""
 
         def run() -> T:
-            self._job.looked = {}
             try:
-                return job()
+                with one_look(looks or Looks()):
+                    return job()
             finally:
-                del self._job.looked
                 while self._used:
                     self._readings.put(*self._used.popitem())
 
@@ -260,7 +272,7 @@ class Desk:
 
     def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, Passage, str, str] | None:
         """What a reading belongs to; None where the model has to be looked at first."""
-        card = self._card(scope)
+        card = scope.known_card()
         return None if card is None else (self.models.key(ask.model), ask.passage, ask.mask, card.weights_sha256)
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str] | None:
@@ -269,16 +281,8 @@ class Desk:
         The event loop asks for it, so that the model is not looked at here: that may run it.
         """
         scope = self.models.known(ask.model)
-        card = None if scope is None else self._card(scope)
+        card = None if scope is None else scope.known_card()
         return None if card is None else (*self.asked(ask), card.weights_sha256)
-
-    def _card(self, scope: Scope) -> Card | None:
-        """What is known of a model as it is, at one look for all of a job; None where it has to be looked at first."""
-        looked: dict[Scope, Card] = getattr(self._job, "looked", {})
-        card = looked.get(scope) or scope.known_card()
-        if card is not None:
-            looked[scope] = card
-        return card
 
     def asked(self, ask: Ask) -> tuple[type[Ask], Ask]:
         """A question under one name of its model."""
