@@ -56,6 +56,13 @@ def test_no_view_is_cut_off_by_the_window_by_what_it_is_or_by_work(page: Browser
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [1440, 900, 720, 390])  # 720: 1440 at 200 %
+def test_the_models_name_stands_on_one_line(page: Browser, width: int) -> None:
+    page.resize(width, 450)
+    line = "parseFloat(getComputedStyle(document.querySelector('#model')).lineHeight)"
+    page.wait(f"document.querySelector('#model button').offsetHeight < 1.7 * {line}")
+
+
 @pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
