@@ -131,6 +131,17 @@ def test_nothing_is_struck_through_and_a_closed_choice_in_an_address_says_why(pa
     page.wait("document.querySelector('#nothing').textContent === ''")
 
 
+@pytest.mark.slow
+def test_the_reference_that_stands_is_the_one_that_is_asked_for(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?space=key&reference=isolated&layer=3")
+    shows(page, ask(space="key", layer=3))
+    assert (chosen(page)["reference"], text(page, "#neighbors caption").count("reference layer")) == ("layer", 1)
+    assert page.js("document.querySelector('[data-control=position]').hidden") is False
+    choose(page, "compare", "reference")
+    page.wait("document.querySelector('#neighbors .versus')")
+    assert "This layer and Input" in text(page, "#neighbors caption")
+
+
 @pytest.mark.long
 def test_advanced_stays_as_it_was_left_and_opens_where_an_address_sets_something_in_it(
     fresh: Callable[..., Any], server: Server

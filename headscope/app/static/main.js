@@ -1,7 +1,7 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { askOf, begin, lines, Lost, post, Refused, returned, said, standing } from "./api.js";
 import { showBasis } from "./atlas.js";
-import { question, read as given } from "./choices.js";
+import { question, read as given, spaceOf } from "./choices.js";
 import { bindClassroom } from "./classroom.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, fill, h, parsed } from "./dom.js";
@@ -41,6 +41,8 @@ function hold(asked, answer) {
 
 /** Shows `state`: the controls at once, then what the server answers, or answered `before`; a later call overtakes an earlier one. */
 async function show(before = []) {
+  const { references } = spaceOf(state, server);
+  if (references.length && !references.includes(state.reference)) state.reference = "layer"; // isolated, say, where keys are chosen after it: as it is answered
   const signal = begin();
   queueMicrotask(paintChoices); // once what is asked is on its way
   unwait();

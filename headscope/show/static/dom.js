@@ -35,6 +35,5 @@ const SIGNS = /(^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽])/u;
 
 /** A token's label; what is a sign and no part of the text (␣, ##, ⟨F0⟩) is set apart. */
 export function label(text) {
-  const parts = text.split(SIGNS).map((part, n) => (n % 2 ? h("span", { class: "sign" }, part) : part));
-  return h("bdi", { class: "label" }, parts.filter((part) => part !== ""));
+  return h("bdi", { class: "label" }, text.split(SIGNS).map((part, n) => (n % 2 ? h("span", { class: "sign" }, part) : part)));
 }
