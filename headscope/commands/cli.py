@@ -18,6 +18,7 @@ from headscope.commands.probes import lens, recovery
 from headscope.commands.streams import complain, give_up, say, standard_streams
 from headscope.cores.environment import share_the_cores
 from headscope.errors import HeadscopeError, InputError
+from headscope.keep.cache import lend_to_matplotlib
 
 # ClickException, of the click that this typer brings.
 _Mistyped = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -48,6 +49,7 @@ for command in (serve, models, survey, report, claims, capacity, lens, recovery)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a user's mistake ends in one sentence and exit code 2, a model's fault in 1."""
     share_the_cores(os.environ)  # torch is not loaded yet
+    lend_to_matplotlib(os.environ)
     code = 0
     with standard_streams() as out:
         try:

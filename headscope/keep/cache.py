@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,25 @@ def _cache_directory() -> Path:
     else:
         base = Path.home() / ".cache"
     return base.absolute() / "headscope"
+
+
+def lend_to_matplotlib(environment: MutableMapping[str, str]) -> None:
+    """Before it is loaded: where the home directory takes no files, its list of fonts is kept in HEADSCOPE_CACHE.
+
+    With neither, it says itself that it has no place, and how it is given one.
+    """
+    own = environment.get("HEADSCOPE_CACHE")
+    homes = ("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")
+    usual = [environment.get(name) or f"{environment.get('HOME', '')}/{folder}" for name, folder in homes]
+    if own and "MPLCONFIGDIR" not in environment and not all(map(_takes_files, map(Path, usual))):
+        with suppress(RuntimeError):  # ~ of nobody
+            environment["MPLCONFIGDIR"] = str(Path(own).expanduser().absolute() / "matplotlib")
+
+
+def _takes_files(directory: Path) -> bool:
+    """Whether a directory can be written, or made."""
+    there = next((one for one in (directory, *directory.parents) if one.exists()), directory)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def touch(path: Path) -> None:
