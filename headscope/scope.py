@@ -51,7 +51,7 @@ class Scope(Stays):
     """A model opened for reading: texts go in, readings come out.
 
     Made by `Scope.from_pretrained` or `Scope.from_model`. May be used from several threads; one forward pass runs
-    at a time. What hangs below it::
+    at a time; of other processes, docs/inside.md tells. What hangs below it::
 
         Scope                       a model; follows it when its weights change
         ├── bench                   the model with the weights of now: card, vocabulary, lens, banks, layouts of maps
