@@ -232,6 +232,7 @@ def _cells(figure: Controlled, unbounded: bool, *at: int) -> tuple[Cell, Cell, C
     if unbounded:
         shown, ends, by_chance = _r2(value), f"{_r2(low)}–{_r2(high)}", _r2(control)
     else:
+        low, high = (round(end, 2) + 0.0 for end in (low, high))  # no −0
         shown, ends, by_chance = f"{value:.1%}", f"{low:.0%}–{high:.0%}".replace("%–", "–"), f"{control:.1%}"
     return figure.cell(shown, *at), Cell(number=ends), Cell(number=by_chance)
 

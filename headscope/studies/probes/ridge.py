@@ -15,6 +15,7 @@ from torch import Tensor
 
 # In units of the mean eigenvalue of XᶜᵀXᶜ: from next to nothing to next to nothing left.
 PENALTIES = tuple(10.0**power for power in range(-5, 4))
+_STILL = 2.0**-20  # of its mean: a number that varies less is constant but for float32's rounding, which is no signal
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,12 @@ class Ridge:
         """The maps that fit the samples of `gram`."""
         x_mean, y_mean = gram.x / gram.count, gram.y / gram.count
         centred = gram.about(x_mean, y_mean)
-        values, vectors = torch.linalg.eigh(centred.xx)
-        return cls(x_mean, y_mean, values.clamp_min(0), vectors, vectors.mT @ centred.xy)
+        spread = centred.xx.diagonal(dim1=-2, dim2=-1)  # (..., d)
+        still = spread <= gram.count * (_STILL * x_mean).square()
+        xx = centred.xx.masked_fill(still[..., :, None] | still[..., None, :], 0)
+        values, vectors = torch.linalg.eigh(xx)
+        xy = centred.xy.masked_fill(still[..., None], 0)
+        return cls(x_mean, y_mean, values.clamp_min(0), vectors, vectors.mT @ xy)
 
     def alphas(self, penalties: Sequence[float]) -> Tensor:
         """Penalties in units of the mean eigenvalue, so that they depend on no scale of x: [penalty, ...]."""

@@ -9,6 +9,7 @@ import numpy as np
 import plain
 import pytest
 import torch
+import zoo
 from safetensors import safe_open
 from safetensors.torch import save
 
@@ -55,17 +56,24 @@ def test_a_head_whose_z_is_independent_of_its_token_is_at_the_control(own):
         assert abs(r2.control[0, head]) < 0.05
 
 
-def test_a_head_that_writes_nothing_recovers_nothing(build):
+@pytest.mark.parametrize("bias", [0.0, 0.7])
+def test_a_head_that_writes_nothing_of_its_text_recovers_nothing(build, bias):
     model, tokenizer = build("bert")
     scope = Scope.from_model(model, tokenizer)
     value = plain.blocks("bert", model)[1].attention.self.value
     with torch.no_grad():
         value.weight[: scope.card.d_head] = 0
-        value.bias[: scope.card.d_head] = 0
-    scores = fit_lens(Scope.from_model(model, tokenizer), sentences(24, seed=2)).scores
-    for figure in (scores.top1, scores.top10):
+        value.bias[: scope.card.d_head] = bias
+    scope = Scope.from_model(model, tokenizer)
+    lens = fit_lens(scope, sentences(24, seed=2))
+    for figure in (lens.scores.top1, lens.scores.top10):
         assert figure.value[1, 0] == figure.control[1, 0] == 0
         assert not figure.above[1, 0]
+    assert "-0–" not in repr(lens)
+    scope.use_lens(lens)  # the same, but for the rounding of its weights' sum, is no direction
+    near = scope.read(zoo.TEXT).nearest(3, 1, space="fitted")
+    assert near.own_rank[0] == 0
+    assert torch.equal(near.distances[0], torch.ones(15))
 
 
 @pytest.mark.slow
