@@ -14,7 +14,7 @@ from headscope.neighbors import Shared, search
 METRICS = ["cosine", "euclidean", "dot"]
 # What is searched goes through two norms (the sum of two embeddings; v after its projection): the model itself encodes
 # the vocabulary.
-NORMED_TWICE = {"gemma4-text", "mbart/decoder", "mbart/encoder", "roberta-prelayernorm"}
+NORMED_TWICE = {"blenderbot-small/decoder", "gemma4-text", "mbart/decoder", "mbart/encoder", "roberta-prelayernorm"}
 
 
 def grouped(scope, tensor):

@@ -11,7 +11,8 @@ from types import MappingProxyType
 import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from zoo_more import MORE as MORE
+from zoo_kin import KIN
+from zoo_more import OTHERS
 from zoo_shapes import BART as BART
 from zoo_shapes import BERT as BERT
 from zoo_shapes import DECODER as DECODER
@@ -138,6 +139,7 @@ BASE: dict[str, Entry] = {
         ("GptOssForCausalLM", HEADS_OF_8 | {"num_local_experts": 4, "sliding_window": 6}),
     ),
 }
+MORE = OTHERS | KIN
 ZOO = BASE | MORE
 
 

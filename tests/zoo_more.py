@@ -27,7 +27,7 @@ from zoo_shapes import (
 from zoo_tokenizers import gpt_like, llama_like, roberta_like, wordpiece
 
 # Others that people have. All that is said of models in one test holds for them, too; where it is dear, it is slow.
-MORE: dict[str, Entry] = {
+OTHERS: dict[str, Entry] = {
     "apertus": (llama_like, ("ApertusForCausalLM", GROUPED)),
     "arcee": (llama_like, ("ArceeForCausalLM", GROUPED | {"attention_bias": True})),
     "bert-generation": (roberta_like, ("BertGenerationEncoder", BERT)),

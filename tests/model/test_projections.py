@@ -10,11 +10,15 @@ import zoo
 from headscope import InputError
 from headscope.model.feed.projections import normalised_error
 
-VALUES_NORMALISED = {"deepseek-v2", "deepseek-v3", "deepseek-v3.2", "gemma4-text"}
+VALUES_NORMALISED = {
+    *("deepseek-v2", "deepseek-v3", "deepseek-v3.2", "gemma4-text", "glm-moe-dsa", "glm4-moe-lite", "minicpm3"),
+    "mistral4",
+}
 NORMALISED_AFTERWARDS = {
     *VALUES_NORMALISED,
-    *("apertus", "chameleon", "dots1", "embeddinggemma", "exaone4", "gemma3", "gemma3-vl", "glm4-moe", "minimax-m3"),
-    *("olmo2", "olmo3", "olmoe", "persimmon", "qwen3", "qwen3-moe"),
+    *("apertus", "chameleon", "dots1", "embeddinggemma", "esmc", "exaone-moe", "exaone4", "flex-olmo", "fuyu"),
+    *("gemma3", "gemma3-vl", "glm4-moe", "minimax-m2", "minimax-m3", "nanochat", "olmo2", "olmo3", "olmoe"),
+    *("persimmon", "qwen3", "qwen3-moe", "qwen3-vl"),
 }
 
 
