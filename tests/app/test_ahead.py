@@ -23,7 +23,7 @@ from tests.app.browsers import Chromium
 from tests.app.gate import Gate
 from tests.app.looks import choose
 from tests.app.serving import Server
-from tests.app.test_leaving import TEXT, Visitor, ask, free, noticed
+from tests.app.test_leaving import TEXT, Visitor, ask, ended, free, noticed
 
 LAYERS = 3
 BESIDE = (2, 0, 3, 4, 5)  # the tokens beside the one asked, the nearest first: none is before the first
@@ -231,10 +231,6 @@ def test_a_page_that_nobody_looks_at_has_nothing_made(browser: Chromium, server:
     assert gate.reached.wait(60)
     browser.js("document.dispatchEvent(new Event('visibilitychange')), 0")
     browser.wait(f"{MADE} === 1")
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    assert gate.steps == held
+    assert ended(server, gate)
     browser.page.unroute_all(behavior="ignoreErrors")
     assert browser.errors == []

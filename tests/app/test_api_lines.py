@@ -17,7 +17,7 @@ from headscope.app.api.limits import Limits
 from headscope.question.question import Question
 from tests.app.gate import Gate
 from tests.app.serving import Server
-from tests.app.test_leaving import API, TEXT, ask, free, noticed
+from tests.app.test_leaving import API, TEXT, ask, ended
 
 LAYERS, HEADS = 3, 4
 CHOICES: list[dict[str, Any]] = [
@@ -85,11 +85,7 @@ def test_a_layer_comes_while_the_next_is_worked_out_and_who_leaves_ends_it(serve
         first = json.loads(next(lines))
         assert (first["layer"], len(first["cells"])) == (0, HEADS)
         assert gate.reached.wait(60)
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    assert gate.steps == held
+    assert ended(server, gate)
 
 
 @pytest.mark.slow

@@ -123,6 +123,15 @@ def free(server: Server) -> None:
     assert ask(server, "attention", weigh="weights").status_code == 200
 
 
+def ended(server: Server, gate: Gate) -> bool:
+    """Whether the work that is held ends where it is."""
+    noticed(server)
+    held = gate.steps
+    gate.open()
+    free(server)
+    return gate.steps == held
+
+
 @pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("route", QUESTIONS)
 def test_work_ends_with_the_visitor_at_the_next_step(
@@ -135,11 +144,7 @@ def test_work_ends_with_the_visitor_at_the_next_step(
     visitor = Visitor(server, route, question)
     assert gate.reached.wait(60)
     visitor.leave()
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    assert gate.steps == held, "the model was run on"
+    assert ended(server, gate), "the model was run on"
 
     # Asked by somebody who waits, the answer is that of a server that nobody left.
     assert ask(server, route, **question).json() == ask(undisturbed, route, **question).json()
@@ -156,11 +161,7 @@ def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: S
     visitor = Visitor(server, address, None)
     assert gate.reached.wait(60)
     visitor.leave()
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    assert gate.steps == held
+    assert ended(server, gate)
     assert ask(undisturbed, read).status_code == 200
     one, two = (httpx.get(f"{here.address}{API}/{address}", timeout=60) for here in (server, undisturbed))
     assert one.status_code == 200

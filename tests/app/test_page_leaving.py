@@ -17,7 +17,7 @@ from tests.app.browsers import Browser, Chromium
 from tests.app.gate import Gate
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
-from tests.app.test_leaving import ask, far, free, noticed, until
+from tests.app.test_leaving import ask, ended, far, free, noticed, until
 
 PATIENCE = 5.0  # seconds; the page asks twice in one
 SHORT = 2.0  # where nobody is to be waited for
@@ -60,15 +60,6 @@ def whole(page: Browser, server: Server) -> None:
     page.wait("document.querySelector('#verdict .surveyed') && !document.querySelector('#verdict[aria-busy]')")
     time.sleep(1.5)
     free(server)
-
-
-def ended(server: Server, gate: Gate) -> bool:
-    """Whether the work that is held ends where it is."""
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    return gate.steps == held
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ from tests.app.looks import GRID, choose, text
 from tests.app.serving import Server
 from tests.app.test_ahead import tables_alone
 from tests.app.test_api_lines import steps_to_a_layer
-from tests.app.test_leaving import ask, free, noticed
+from tests.app.test_leaving import ask, ended
 from tests.app.test_page_atlas import CELLS, cells
 
 SHOWN = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
@@ -61,11 +61,7 @@ def test_a_stale_view_is_blank_and_can_be_stopped(
     page.click("#making button")
     page.wait("document.querySelector('#making').textContent.includes('Stopped.')")
     assert page.js("document.activeElement.textContent") == "Go on"
-    noticed(server)
-    held = gate.steps
-    gate.open()
-    free(server)
-    assert gate.steps == held, "the work went on"
+    assert ended(server, gate), "the work went on"
     assert not page.js(VISIBLE)
     page.press("Enter")
     page.wait("document.querySelector('#making').hidden && document.querySelector('#title').offsetHeight")
