@@ -102,6 +102,21 @@ def test_a_token_that_no_vector_tells_apart_has_the_score_0(metric):
     assert near.own_rank.item() == 1
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_a_bank_tells_apart_by_rounding_alone_it_does_not_tell_apart(metric):
+    # The bank differs along (1, −1): one row has the last bit of that direction, another a little.
+    table = Table.pack(torch.tensor([[[1.0, 1 + 2.0**-23], [1.0, 1.001], [1.0, 0.0]]]), torch.zeros(1, 2))
+    moments = Moments.of(metric, torch.tensor([[[2.0, 1.0]], [[1.0, 2.0]]]))
+    vector, encodings = torch.tensor([[3.0, 5.0]]), table.encodings(Place.none, slice(None))
+    near = hub_aware(moments, table, Place.none, vector, 0, 3)
+    assert near.own_score.item() == 0.0
+    scores = moments.scores(encodings, vector[None])[0, 0]
+    assert scores[0] == 0.0
+    assert scores[1].abs() > 100
+    assert near.scores[0].tolist() == pytest.approx(scores.sort(descending=True).values.tolist())
+    assert moments.in_float32().scores(encodings.float(), vector[None])[0, 0, 0] == 0.0
+
+
 def test_a_zero_row_is_as_near_as_usual_under_cosine():
     table, _, vectors, _, _ = random_case(3, heads=1, group=1, count=30)
     rows = table.rows.clone()

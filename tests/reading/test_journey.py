@@ -120,7 +120,10 @@ def test_a_data_frame_has_a_row_for_every_token_and_stage(scope_of):
     assert len(rows) == len(found.tokens) * len(found.stages)
     third = rows[rows.position == 3]
     assert third.own_rank.tolist() == found.own_rank[:, 3].tolist()
+    assert third.overlap.isna().tolist() == [True] + [False] * len(found.overlap)  # there is no stage before the first
     assert third.overlap.tolist()[1:] == found.overlap[:, 3].tolist()
+    for name in ("own_cosine", "isolated_cosine", "norm"):
+        assert third[name].tolist() == pytest.approx(getattr(found, name)[:, 3].tolist())
 
 
 def test_a_token_s_sheet_has_the_row_that_it_has_in_every_sheet(scope_of):
