@@ -103,9 +103,11 @@ def test_what_is_checked_before_a_commit_is_what_is_checked_before_a_merge():
 
 def test_contributing_names_commands_and_files_that_are_there():
     told = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    for path in re.findall(r"`((?:tests|docs|headscope|\.ci|\.github)/[\w./-]+)`", told):
-        assert (ROOT / path).exists(), path
-    for path in re.findall(r"^python -m pytest -n 0 -x (\S+)", told, re.MULTILINE):
+    named = re.findall(r"`((?:tests|docs|headscope|\.ci|\.github)/[\w./-]+)`", told)
+    run = re.findall(r"^python -m pytest -n 0 -x (\S+)", told, re.MULTILINE)
+    assert named
+    assert run
+    for path in (*named, *run):
         assert (ROOT / path).exists(), path
 
 

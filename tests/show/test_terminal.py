@@ -46,7 +46,9 @@ def test_columns_that_belong_together_are_never_parted():
         console = Console(file=io.StringIO(), width=width)
         for table in tables([Sheet("pairs", "Pairs", columns, rows, together=2)], width):
             console.print(table)
-        for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert shown.count("raw") == 9
+        for line in shown.splitlines():
             assert line.count("raw") == line.count("aware")
 
 
