@@ -70,3 +70,31 @@ def test_a_token_alone_is_the_nearest() -> None:
     near = search(table, [Place.none], torch.ones(1, 1, 2), torch.tensor([2]), k=1, candidates=allowed)
     (one,) = without_ties(near, table, [Place.none], torch.ones(1, 1, 2), None, allowed).values()
     assert one.own_rank.item() == 1
+
+
+def test_each_head_is_told_by_its_own_rows() -> None:
+    rows = torch.randn(2, 30, 4, generator=torch.Generator().manual_seed(0))
+    rows[1] = 1.0
+    near = found(Table.pack(rows, torch.zeros(2, 4)), [Place.none], torch.ones(1, 4, 4), "cosine")
+    assert near.tied.tolist() == [[False, False, True, True]]
+
+
+def test_a_row_that_is_not_finite_is_no_candidate_that_could_be_nearer() -> None:
+    rows = torch.ones(1, 30, 4)
+    rows[0, 20] = torch.nan
+    allowed = torch.arange(30) > -1
+    assert found(
+        Table.pack(rows, torch.zeros(1, 4)), [Place.none], torch.ones(1, 1, 4), "dot", candidates=allowed
+    ).tied.all()
+
+
+def test_rows_are_alike_or_not_as_they_are_at_their_place() -> None:
+    vector = torch.tensor([[[1.0, 0.0]]])
+    falling = torch.tensor([3.0, 2.0, 1.0])
+    nothing = Table.pack(torch.zeros(1, 3, 2), torch.zeros(1, 2))
+    shifted = Place(falling, torch.tensor([[1.0, 0.0]]))
+    assert not found(nothing, [shifted], vector, "dot").tied.any()
+    assert found(nothing, [Place(falling)], vector, "dot").tied.all()
+    one_way = torch.stack([falling, torch.zeros(3)], 1)[None]
+    assert not found(Table.pack(one_way, torch.tensor([[0.0, 1.0]])), [Place.none], vector, "cosine").tied.any()
+    assert found(Table.pack(one_way, torch.zeros(1, 2)), [Place.none], vector, "cosine").tied.all()
