@@ -222,3 +222,21 @@ def test_it_prints_and_exports(scope_of):
 def test_the_text_is_data_in_a_notebook(scope_of):
     reading = scope_of("roberta").read("<script>alert(1)</script>")
     assert "<script" not in reading.background(reading.nearest(2, k=4))._repr_html_()
+
+
+def test_what_is_usual_is_kept_for_one_place_and_one_mask(scope_of):
+    scope = scope_of("gpt2")
+
+    def usual(mask, token):
+        reading = scope.read(zoo.TEXT, mask)
+        found = reading.background(reading.nearest(token, 1, k=4), scope.bank(size=SIZE, mask=mask))
+        return [found.scores, found.hubs.largest, found.hubs.skewness]
+
+    asked = [("model", 2), ("model", 6), ("full", 2)]
+    kept = [usual(*one) for one in asked]  # one after another
+    alone = []
+    for one in asked:
+        scope.bench.forget()
+        alone.append(usual(*one))
+    for first, second in zip(kept, alone, strict=True):
+        assert all(map(torch.equal, first, second))
