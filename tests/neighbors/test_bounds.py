@@ -116,3 +116,12 @@ def test_a_score_that_is_narrowed_is_within_its_bound(metric: Metric, seed: int,
     known = error.isfinite()
     assert ((score - _exact(batch, metric).flatten()).abs() <= error)[known].all()
     assert d < 64 or known.any()
+
+
+@pytest.mark.parametrize("terms", [1, 3, 64, 196, 768, 2048])
+def test_no_bound_is_below_what_sums_may_be_off_by(terms: int) -> None:
+    # Of n products (Higham, Accuracy and Stability of Numerical Algorithms, §3.1); random ones stay far below.
+    for unit, gamma in ((bounds.UNIT, bounds.gamma), (2.0**-53, bounds.narrow_gamma)):
+        assert gamma(terms) >= terms * unit / (1 - terms * unit)
+    assert bounds.blurred(1.0) >= 1
+    assert bounds.swayed(1.0) >= 0.5  # of |R|², of which the root's is half
