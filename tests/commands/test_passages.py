@@ -54,7 +54,7 @@ def test_json_of_a_plain_text_is_as_it_was(run, directories):
         (["look", "--system", "x"], "--system is for --chat: give both"),
         (["look", "--chat", "--pair", "x"], "--pair and --chat do not go together"),
         (["look", "--ids", "1", "--chat"], "--chat and --ids do not go together"),
-        (["look", "--ids", "1", "--no-special"], "--special and --ids do not go together"),
+        (["look", "--ids", "1", "--no-special"], "--no-special and --ids do not go together"),
         (["look", "a dog", "--ids", "1"], "text and ids are given together"),
         (["look", "--ids", "one"], "--ids is 'one'; it is numbers"),
         (["look", "--ids", ""], "--ids is ''; it is numbers"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.errors import InputError
@@ -47,7 +49,8 @@ class CapacityOptions(CorpusOptions):
         if "head" in self.sites and "heads" not in self.sites:
             raise InputError("the site head is measured beside heads: name both.")
         one_of("mask", self.mask, MASKS)
-        if not self.keep or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in self.keep):
+        shares: tuple[Any, ...] = self.keep
+        if not shares or not all(isinstance(share, Real) and 0 <= float(share) <= 1 for share in shares):
             raise InputError(f"what is kept are shares from 0 to 1, not {list(self.keep)}.")
         if len(set(self.keep)) < len(self.keep):
             raise InputError(f"a share that is kept is named twice: {', '.join(map(str, self.keep))}.")
