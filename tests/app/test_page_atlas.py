@@ -163,6 +163,9 @@ def test_who_goes_back_to_another_layer_or_head_stays_in_the_grid(page: Browser)
     page.js(f"document.querySelector('{GRID} tbody button').focus()")
     page.press("ArrowDown", "ArrowRight")
     for layer in (2, 0):
+        page.wait(
+            "document.querySelector('#atlas .spare tbody')"
+        )  # of the other basis, which stands beside it a while later
         page.go(-1)
         page.wait(f"!{current} && document.querySelector('[name=layer]:checked').value === '{layer}'")
         page.wait("!document.querySelector('#status').textContent")

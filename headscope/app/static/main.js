@@ -227,8 +227,8 @@ function paintTokens(answer) {
   paintChoices();
 }
 
-/** The way from a place down to an element in it: the so-manieth child of each. */
-const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.children].indexOf(at)]);
+/** The way from a place down to an element in it: the so-manieth child of each, grids that are not shown left out. */
+const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.querySelectorAll(":scope > :not(.spare)")].indexOf(at)]);
 
 function paint(answers, more) {
   const places = [...document.querySelectorAll("#view .figure")];
@@ -249,7 +249,7 @@ function paint(answers, more) {
     for (const place of [...some, byId("verdict")]) markChosen(place, state);
   };
   put(places.filter((place) => !below.includes(place)));
-  const there = way?.reduce((here, n) => here?.children[n], within);
+  const there = way?.reduce((here, n) => here?.querySelectorAll(":scope > :not(.spare)")[n], within);
   if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there) ?? there.focus();
   byId("steps").replaceChildren(...parsed(steps));
   judge(state, server, answers.find((one) => one.survey));
